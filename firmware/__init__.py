@@ -1,0 +1,1 @@
+"""Gatebooth: firmware of the alarm panel in a school's gate booth."""

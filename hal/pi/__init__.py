@@ -1,0 +1,1 @@
+"""Backends for Raspberry-Pi-class hardware, one file a port."""
