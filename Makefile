@@ -1,0 +1,68 @@
+# Everything a person needs to try, test and build Gatebooth. `make` alone lists the targets.
+
+MAKEFLAGS += --no-print-directory
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo test bench lint format wheel clean
+
+# What `gatebooth demo` is given, as DEMO_ARGS=--json.
+DEMO_ARGS ?=
+# What pytest is given, as TEST_ARGS="tests/unit -x".
+TEST_ARGS ?=
+# What the benches are given.
+BENCH_ARGS ?=
+
+PY := .venv/bin/python
+PIP_INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check
+# Debian keeps servers such as mosquitto out of a plain user's path.
+WITH_SBIN := PATH="$$PATH:/usr/sbin:/sbin"
+
+# PyAudio compiles against PortAudio; the sound and camera tests run over ALSA files and a GStreamer RTSP server.
+TEST_PACKAGES := mosquitto openssl gcc libc6-dev python3-dev \
+	portaudio19-dev libasound2-dev libasound2-plugins \
+	python3-gi gir1.2-gst-rtsp-server-1.0 gstreamer1.0-plugins-base gstreamer1.0-plugins-good \
+	gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly
+
+help: ## list the targets
+	@grep --no-filename -E '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 18
+
+demo: .venv/demo ## press the button of a simulated booth and watch the alarm arrive (DEMO_ARGS=--json)
+	@.venv/bin/gatebooth demo $(DEMO_ARGS)
+
+test: .venv/dev ## install what the tests need and run them (TEST_ARGS="tests/unit -x")
+	@$(WITH_SBIN) $(PY) -m pytest $(TEST_ARGS)
+
+bench: .venv/dev ## measure, and print the table of docs/performance.md
+	@for bench in tests/bench/bench_*.py; do $(WITH_SBIN) $(PY) "$$bench" $(BENCH_ARGS) || exit 1; done
+
+lint: .venv/dev ## check style and types
+	@$(PY) -m ruff check .
+	@$(PY) -m ruff format --check .
+	@$(PY) -m mypy
+
+format: .venv/dev ## put the code into the one format
+	@$(PY) -m ruff format .
+	@$(PY) -m ruff check --fix .
+
+wheel: .venv/made ## build dist/gatebooth-*.whl
+	@$(PY) -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist .
+	@ls dist/*.whl
+
+clean: ## remove the virtual environment, caches and built files
+	@rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .hypothesis
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.venv/made: .ci/venv
+	@PYTHON="$(PYTHON)" .ci/venv
+
+# The second depends on the first so that `make -j` never runs two installs in one environment.
+.venv/demo: .venv/made pyproject.toml
+	@echo "gatebooth: installing the demo's packages into .venv" >&2
+	@$(PIP_INSTALL) --editable '.[demo]' >&2
+	@touch $@
+
+.venv/dev: .venv/demo Makefile .ci/packages
+	@.ci/packages $(TEST_PACKAGES) >&2
+	@echo "gatebooth: installing the tests' packages into .venv" >&2
+	@$(PIP_INSTALL) --editable '.[dev]' >&2
+	@touch $@
