@@ -1,0 +1,117 @@
+"""Signatures: HMAC-SHA256 over the one canonical spelling of a JSON object without its `mac`.
+
+Canonical means: keys sorted, no spaces, UTF-8, no escapes but those that JSON demands, whole numbers only.
+"""
+
+from __future__ import annotations
+
+import hmac
+import json
+import string
+from typing import TYPE_CHECKING, Any
+
+from firmware.wire.fields import WireError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+__all__ = ["KEY_BYTES", "KeyFileError", "WireError", "canonical", "exposure", "load_key", "seal", "sign", "verify"]
+
+KEY_BYTES = 32
+_KEY_DIGITS = 2 * KEY_BYTES
+_KEY_FILE_MAX = 1024
+_MODE_OTHERS = 0o077
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+class KeyFileError(ValueError):
+    """A key file cannot be used; the message says why and what to do."""
+
+
+def load_key(path: Path) -> bytes:
+    """Read a signing key: a file of 64 hexadecimal digits.
+
+    Raises:
+        KeyFileError: The file is missing, unreadable, too short, too long or not hexadecimal. The message never
+            shows any of its content.
+    """
+    try:
+        with path.open("rb") as file:
+            text = file.read(_KEY_FILE_MAX).strip()
+    except FileNotFoundError:
+        raise KeyFileError(
+            f"key file {path} is not there: make one with `gatebooth keys`, or correct the path"
+        ) from None
+    except OSError as error:
+        raise KeyFileError(f"key file {path} cannot be read: {error.strerror}") from None
+    if not all(chr(byte) in string.hexdigits for byte in text):
+        raise KeyFileError(
+            f"key file {path} holds something else than hexadecimal digits: it must be {_KEY_DIGITS} of 0-9 a-f"
+        )
+    if len(text) != _KEY_DIGITS:
+        raise KeyFileError(f"key file {path} has {len(text)} hexadecimal digits: it must have {_KEY_DIGITS}")
+    return bytes.fromhex(text.decode("ascii"))
+
+
+def exposure(path: Path) -> str:
+    """Why a secret's file is too open, or "" when only its owner can use it (or it cannot be looked at).
+
+    A panel runs with such a file all the same: it only says so.
+    """
+    try:
+        mode = path.stat().st_mode & 0o777
+    except OSError:
+        return ""
+    if not mode & _MODE_OTHERS:
+        return ""
+    return f"{path} has mode {mode:04o}: others on this machine can read or change it; run chmod 600 {path}"
+
+
+def canonical(found: Mapping[str, Any]) -> bytes:
+    """The bytes that a signature is taken over: `found` without its `mac`.
+
+    Raises:
+        WireError: Text in it cannot be written as UTF-8.
+    """
+    if "mac" in found:
+        found = {name: value for name, value in found.items() if name != "mac"}
+    try:
+        return _ENCODER.encode(found).encode("utf-8")
+    except UnicodeEncodeError:
+        raise WireError("signature", "payload", "half a surrogate pair", "text that UTF-8 can hold") from None
+
+
+def sign(found: Mapping[str, Any], key: bytes) -> dict[str, Any]:
+    """A copy of the object with its `mac`."""
+    return {**found, "mac": _mac(canonical(found), key)}
+
+
+def seal(found: Mapping[str, Any], key: bytes | None) -> bytes:
+    """The payload of an object that is in our own hands: canonical JSON, with its `mac` last if there is a key."""
+    text = canonical(found)
+    if key is None:
+        return text
+    return b'%s,"mac":"%s"}' % (text[:-1], _mac(text, key).encode("ascii"))
+
+
+def verify(found: Mapping[str, Any], key: bytes, what: str = "signature") -> None:
+    """Check an object's `mac`.
+
+    Args:
+        found: The parsed object, with keys that this version does not know, if there are any.
+        key: The key shared with the sender.
+        what: The kind of payload, for the error.
+
+    Raises:
+        WireError: The signature is missing or wrong.
+    """
+    mac = found.get("mac")
+    if not isinstance(mac, str) or not mac.isascii():
+        raise WireError(what, "mac", mac if mac is not None else "missing", "this sender's signature")
+    if not hmac.compare_digest(mac, _mac(canonical(found), key)):
+        raise WireError(what, "mac", mac, "this sender's signature: wrong key, or changed on the way")
+
+
+def _mac(text: bytes, key: bytes) -> str:
+    return hmac.digest(key, text, "sha256").hex()
