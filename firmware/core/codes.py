@@ -45,17 +45,17 @@ CODES: dict[str, Code] = {
     code.sia: code
     for code in (
         Code("PA", 120, False, _A, "panic alarm", "紧急报警"),
-        Code("PH", 120, True, _A, "panic button released", "紧急按钮复位"),
+        Code("PH", 120, True, _S, "panic button released", "紧急按钮复位"),
         Code("PR", 465, False, _A, "panic alarm reset", "紧急报警解除"),
         Code("PT", 380, False, _F, "panic loop trouble", "紧急回路故障"),
         Code("PJ", 380, True, _F, "panic loop trouble over", "紧急回路故障恢复"),
         Code("HA", 122, False, _A, "hold-up alarm", "劫持报警"),
-        Code("HH", 122, True, _A, "hold-up button released", "劫持按钮复位"),
+        Code("HH", 122, True, _S, "hold-up button released", "劫持按钮复位"),
         Code("HR", 465, False, _A, "hold-up alarm reset", "劫持报警解除"),
         Code("HT", 380, False, _F, "hold-up loop trouble", "劫持回路故障"),
         Code("HJ", 380, True, _F, "hold-up loop trouble over", "劫持回路故障恢复"),
         Code("TA", 144, False, _A, "tamper alarm", "防拆报警"),
-        Code("TH", 144, True, _A, "tamper contact closed", "防拆触点复位"),
+        Code("TH", 144, True, _S, "tamper contact closed", "防拆触点复位"),
         Code("TR", 144, True, _A, "tamper alarm reset", "防拆报警解除"),
         Code("TT", 380, False, _F, "tamper loop trouble", "防拆回路故障"),
         Code("TJ", 380, True, _F, "tamper loop trouble over", "防拆回路故障恢复"),
@@ -65,7 +65,6 @@ CODES: dict[str, Code] = {
         Code("YZ", 300, True, _F, "fault cleared", "设备故障恢复"),
         Code("JO", 624, False, _F, "reports dropped", "记录溢出丢弃"),
         Code("RR", 305, False, _S, "panel started", "主机启动"),
-        Code("LF", 606, False, _S, "capture began", "音视频采集开始"),
         Code("LE", 606, True, _S, "evidence sealed", "证据封存"),
     )
 }

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from firmware.core.report import Mark, Report, ReportId
+    from firmware.core.report import Mark, Report, ReportId, Step
 
 
 class Pattern(enum.StrEnum):
@@ -128,5 +128,28 @@ class Reply:
     text: str
 
 
-Effect = Drive | Store | Note | Finish | Transmit | Capture | Seal | Health | Reply
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """A step of the chain of receipt was reached, for screens; never made for a covert alarm.
+
+    Attributes:
+        after_s: Seconds since the event's edge; for an alarm of an earlier epoch since the panel started.
+    """
+
+    id: ReportId
+    code: str
+    zone: str
+    step: Step
+    by: str
+    after_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Say:
+    """One line for the console and the local log, in the panel's language; never about a covert alarm."""
+
+    text: str
+
+
+Effect = Drive | Store | Note | Finish | Transmit | Capture | Seal | Health | Reply | Progress | Say
 """Everything that `Panel.handle` returns."""

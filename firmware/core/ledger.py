@@ -1,0 +1,142 @@
+"""The ledger: open incidents, their alarm reports, and how far each has come to whom.
+
+It decides what is sent again and when, and when the journal may forget. Which loops raise alarms is the panel's matter.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from firmware.core.effects import Effect, Finish, Note, Progress, Store, Transmit
+from firmware.core.incident import Delivery, Incident
+from firmware.core.report import Mark, ReportId, Step
+from firmware.core.timers import Timers
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from firmware.core.report import Report
+    from hal.types import Instant
+
+
+class Ledger:
+    """All alarms that are not over.
+
+    Args:
+        paths: Names of all ways to the receivers, primary first.
+        receivers: Names of all that must acknowledge for themselves.
+        resend_s: Pauses before each repetition; the last one goes on.
+
+    Synchronization: one thread.
+    """
+
+    def __init__(self, paths: tuple[str, ...], receivers: tuple[str, ...], resend_s: tuple[float, ...]) -> None:
+        self.incidents: dict[ReportId, Incident] = {}
+        self.timers: Timers[ReportId] = Timers()
+        self.paths_up: set[str] = set()
+        self._paths = paths
+        self._receivers = receivers
+        self._resend_s = resend_s
+        self._deliveries: dict[ReportId, Delivery] = {}
+
+    def pending(self, *, covert: bool = True) -> int:
+        """Alarm reports that some receiver has not acknowledged; covert ones only for the desk."""
+        return sum(bool(d.missing) and (covert or not d.report.covert) for d in self._deliveries.values())
+
+    def code(self, report: ReportId) -> str:
+        """SIA code of an alarm report that is not over."""
+        return self._deliveries[report].report.code
+
+    def covert(self, report: ReportId) -> bool:
+        """Whether an alarm report is one that the booth must not show."""
+        delivery = self._deliveries.get(report)
+        return delivery is not None and delivery.report.covert
+
+    def open(self) -> list[Incident]:
+        """Incidents that nobody has reset, oldest first."""
+        return [incident for incident in self.incidents.values() if not incident.closed]
+
+    def enter(self, report: Report, incident: Incident, now: Instant) -> list[Effect]:
+        """Take a new alarm report of an incident: keep it and send it over every path, side by side."""
+        self.incidents.setdefault(incident.id, incident)
+        incident.reports.append(report.id)
+        delivery = Delivery(report, report.raised.mono_s, set(self._receivers))
+        self._deliveries[report.id] = delivery
+        self.timers.set(report.id, now.mono_s + self._resend_s[0])
+        sent = [self._transmit(path, delivery) for path in self._paths]
+        return [Store(report), *sent, *self._progress(delivery, Step.RAISED, "panel", now)]
+
+    def restore(self, reports: Iterable[Report], marks: Iterable[Mark], resets: frozenset[str], now: Instant) -> None:
+        """Rebuild from the journal what was not over when the panel stopped; `resets` are the codes that close."""
+        for report in sorted(reports, key=lambda report: report.id):
+            root = report.incident or report.id
+            incident = self.incidents.setdefault(root, Incident(root, report.zone, report.covert, 0.0))
+            incident.reports.append(report.id)
+            incident.closed = incident.closed or report.code in resets
+            incident.reach(Step.STORED)
+            delivery = Delivery(report, now.mono_s, set(self._receivers), steps={(Step.STORED, "journal")})
+            self._deliveries[report.id] = delivery
+        for mark in marks:
+            restored = self._deliveries.get(mark.id)
+            if restored is not None and restored.reach(mark.step, mark.by):
+                self.incidents[restored.report.incident or mark.id].reach(mark.step)
+
+    def resume(self, now: Instant) -> list[Effect]:
+        """After `restore`: send what is unacknowledged, let go of what is over."""
+        effects = [effect for path in self._paths for effect in self.resend(path)]
+        for report, delivery in self._deliveries.items():
+            if delivery.missing:
+                self.timers.set(report, now.mono_s + self._resend_s[0])
+        return effects + [effect for root in list(self.incidents) for effect in self._finish(root)]
+
+    def reach(self, report: ReportId, step: Step, by: str, person: str, now: Instant) -> list[Effect]:
+        """Record a step; unknown and repeated ones change nothing."""
+        delivery = self._deliveries.get(report)
+        if delivery is None or not delivery.reach(step, by):
+            return []
+        effects: list[Effect] = [] if step is Step.STORED else [Note(Mark(report, step, by, person, now))]
+        root = delivery.report.incident or report
+        self.incidents[root].reach(step)
+        if not delivery.missing:
+            self.timers.clear(report)
+        return effects + self._progress(delivery, step, by, now) + self._finish(root)
+
+    def resend(self, path: str) -> list[Effect]:
+        """Everything unacknowledged, oldest first, over one path."""
+        return [self._transmit(path, delivery) for delivery in self._deliveries.values() if delivery.missing]
+
+    def due(self, now: Instant) -> list[Effect]:
+        """Repeat what no receiver answered in time, over the paths that are up."""
+        effects: list[Effect] = []
+        while (report := self.timers.pop(now.mono_s)) is not None:
+            delivery = self._deliveries[report]
+            delivery.repeats += 1
+            pause = self._resend_s[min(delivery.repeats, len(self._resend_s) - 1)]
+            self.timers.set(report, now.mono_s + pause)
+            effects += [self._transmit(path, delivery) for path in self._paths if path in self.paths_up]
+        return effects
+
+    def close(self, incident: Incident) -> list[Effect]:
+        """A person reset the incident; it is over once every receiver has everything of it."""
+        incident.closed = True
+        return self._finish(incident.id)
+
+    def _transmit(self, path: str, delivery: Delivery) -> Transmit:
+        attempt = delivery.attempts[path] = delivery.attempts.get(path, 0) + 1
+        return Transmit(path, delivery.report, attempt)
+
+    def _progress(self, delivery: Delivery, step: Step, by: str, now: Instant) -> list[Effect]:
+        report = delivery.report
+        if report.covert:
+            return []
+        return [Progress(report.id, report.code, report.zone, step, by, now.mono_s - delivery.born_s)]
+
+    def _finish(self, root: ReportId) -> list[Effect]:
+        incident = self.incidents[root]
+        if not incident.closed or any(self._deliveries[report].missing for report in incident.reports):
+            return []
+        for report in incident.reports:
+            del self._deliveries[report]
+            self.timers.clear(report)
+        del self.incidents[root]
+        return [Finish(tuple(incident.reports))]

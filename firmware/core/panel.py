@@ -1,0 +1,357 @@
+"""The panel: one fact in, the effects that follow out. Pure; the owner thread calls it with the time.
+
+    Level → debounce → zone → incident → ledger → Drive, Store, Transmit, Capture
+
+Law 1 governs everything here: nothing disarms, delays or drops a 24-hour zone. What is wrong is *added* as a trouble.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, assert_never
+
+from firmware.core import facts as f
+from firmware.core.commands import Commands
+from firmware.core.effects import (
+    Capture,
+    Effect,
+    Health,
+    Store,
+)
+from firmware.core.incident import ORDER, Incident
+from firmware.core.ledger import Ledger
+from firmware.core.maker import Maker
+from firmware.core.report import Mark, Report, Scalar, Step
+from firmware.core.sounder import Sounder
+from firmware.core.timers import Timers
+from firmware.core.zone import CHATTER_COUNT, CHATTER_WINDOW_S, ZONE_KINDS, Zone, ZoneSpec
+from hal.types import Instant, Level, LoopState
+
+if TYPE_CHECKING:
+    from firmware.core.debounce import Decision
+
+PATH_GRACE_S = 15.0
+"""A path that is back within this time was a flap, not a loss: SP6 asks for the report within 20 s."""
+
+HEALTH_S = 30.0
+HEALTH_SETTLE_S = 0.5
+PRESSES_S = 10.0
+"""While a contact chatters its presses are counted and reported together this often."""
+
+TEXT_MAX = 300
+RESETS = frozenset(kind.reset for kind in ZONE_KINDS.values())
+
+
+@dataclass(frozen=True, slots=True)
+class PanelSpec:
+    """What the core knows of the configuration; times in seconds."""
+
+    panel: str
+    language: str
+    zones: tuple[ZoneSpec, ...]
+    paths: tuple[str, ...]
+    receivers: tuple[str, ...]
+    resend_s: tuple[float, ...] = (2.0, 4.0, 5.0)
+    siren_s: float = 180.0
+    capture_s: float = 1800.0
+    version: str = "0"
+
+
+class Panel:
+    """All decisions of one panel.
+
+    Args:
+        spec: The configuration.
+        epoch: This run's epoch, durable already.
+
+    Synchronization: the owner thread alone.
+    """
+
+    def __init__(self, spec: PanelSpec, epoch: int) -> None:
+        self.zones = {zone.name: Zone(zone) for zone in spec.zones}
+        self.ledger = Ledger(spec.paths, spec.receivers, spec.resend_s)
+        self.troubles: dict[str, bool] = {}
+        self._spec = spec
+        self._make = Maker(spec.panel, epoch, spec.language)
+        self._commands = Commands(self.zones, self.ledger, self.troubles, self._make)
+        self._sounder = Sounder()
+        self._timers: Timers[tuple[str, str]] = Timers()
+        self._path_lost: set[str] = set()
+        self._health: Health | None = None
+        self._health_s = 0.0
+
+    def start(self, reports: tuple[Report, ...], marks: tuple[Mark, ...], now: Instant) -> list[Effect]:
+        """Take up what the journal kept, before the first fact: latched alarms are latched again."""
+        self.ledger.restore(reports, marks, RESETS, now)
+        alarms = {report.id: report for report in reports if report.code not in RESETS}
+        effects: list[Effect] = []
+        for incident in self.ledger.open():
+            accepted = ORDER[incident.step] >= ORDER[Step.ACCEPTED]
+            incident.siren_until_s = 0.0 if accepted else now.mono_s + self._spec.siren_s
+            zone = self.zones.get(incident.zone)
+            if zone is not None:
+                zone.incident = incident.id
+                zone.presses = sum(report in alarms for report in incident.reports)
+            effects.append(Capture(incident.id, incident.covert, now.mono_s + self._spec.capture_s))
+        visible = sum(not incident.covert for incident in self.ledger.open())
+        if visible:
+            effects.append(self._make.say("restored", count=visible))
+        for path in self._spec.paths:
+            self._timers.set(("path", path), now.mono_s + PATH_GRACE_S)
+        self._timers.set(("health", ""), now.mono_s + HEALTH_SETTLE_S)
+        started = self._make.report(
+            "RR", now, detail=(("version", self._spec.version), ("restored", len(self.ledger.open())))
+        )
+        return self._settle([*self.ledger.resume(now), *effects, Store(started)], now)
+
+    def handle(self, fact: f.Fact, now: Instant) -> list[Effect]:
+        """Decide what follows from one fact.
+
+        Returns:
+            Effects in the order in which they are to be obeyed: what the booth sees and hears comes first.
+        """
+        effects = self._dispatch(fact, now)
+        if effects and not self._timers.within(("health", ""), now.mono_s + HEALTH_SETTLE_S):
+            self._timers.set(("health", ""), now.mono_s + HEALTH_SETTLE_S)
+        effects += self.ledger.due(now)
+        while (key := self._timers.pop(now.mono_s)) is not None:
+            effects += self._due(key, now)
+        return self._settle(effects, now)
+
+    def next_deadline(self) -> float:
+        """Monotonic time at which a `Tick` is wanted; infinite when none is."""
+        return min(self._timers.next(), self.ledger.timers.next(), self._sounder.deadline_s)
+
+    def _dispatch(self, fact: f.Fact, now: Instant) -> list[Effect]:  # noqa: C901, PLR0911, PLR0912 - the table of facts
+        match fact:
+            case Level():
+                return self._level(fact, now)
+            case f.Tick():
+                return []
+            case f.Stored():
+                return self.ledger.reach(fact.id, Step.STORED, "journal", "", now)
+            case f.NotStored():
+                return self._trouble("journal", fact.why, now, covert=self.ledger.covert(fact.id))
+            case f.Brokered():
+                heard = self._trouble_over(f"path {fact.path} receiver", now)
+                return self.ledger.reach(fact.id, Step.BROKERED, fact.path, "", now) + heard
+            case f.Refused():
+                source = f"path {fact.path} receiver"
+                return self._trouble(source, fact.why, now, covert=self.ledger.covert(fact.id))
+            case f.Receipt():
+                return self._receipt(fact, now)
+            case f.PathUp() | f.PathDown():
+                return self._path(fact, now)
+            case f.Command():
+                return self._commands.obey(fact, now)
+            case f.EvidenceFile():
+                return []
+            case f.EvidenceSealed():
+                return self._sealed(fact, now)
+            case f.Trouble():
+                return self._trouble(fact.source, fact.why, now, detail=fact.detail)
+            case f.TroubleOver():
+                return self._trouble_over(fact.source, now)
+            case f.ReportsDropped():
+                run: tuple[tuple[str, Scalar], ...] = (
+                    ("first", str(fact.first)),
+                    ("last", str(fact.last)),
+                    ("count", fact.count),
+                )
+                return [Store(self._make.report("JO", now, detail=run))]
+            case _:
+                assert_never(fact)
+
+    # ── zones ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _level(self, fact: Level, now: Instant) -> list[Effect]:
+        zone = self.zones.get(fact.loop)
+        if zone is None:
+            return []
+        return self._decided(zone, zone.debounce.see(fact.state, min(fact.mono_s, now.mono_s)), now)
+
+    def _decided(self, zone: Zone, decisions: tuple[Decision, ...], now: Instant) -> list[Effect]:
+        effects: list[Effect] = []
+        for decision in decisions:
+            effects += self._change(zone, decision, now)
+        if zone.restless(decisions, now.mono_s):
+            effects += self._loop_trouble(zone, "chatter", now, limit=CHATTER_COUNT)
+            self._timers.set(("quiet", zone.spec.name), now.mono_s + CHATTER_WINDOW_S)
+        self._timers.set(("hold", zone.spec.name), zone.debounce.deadline())
+        return effects
+
+    def _change(self, zone: Zone, decision: Decision, now: Instant) -> list[Effect]:
+        over: list[Effect] = []
+        faults = {LoopState.OPEN: "open", LoopState.SHORT: "short"}
+        for reason in ("open", "short", "stuck"):
+            if faults.get(decision.state) != reason:
+                over += self._loop_trouble_over(zone, reason, now)
+        self._timers.clear(("stuck", zone.spec.name))
+        match decision.state:
+            case LoopState.ALARM:
+                self._timers.set(("stuck", zone.spec.name), decision.since_s + zone.spec.stuck_s)
+                return self._press(zone, decision.since_s, now) + over
+            case LoopState.NORMAL:
+                return self._release(zone, decision.since_s, now) + over
+            case LoopState.OPEN | LoopState.SHORT:
+                return self._loop_trouble(zone, faults[decision.state], now) + over
+            case _:
+                assert_never(decision.state)
+
+    def _press(self, zone: Zone, since_s: float, now: Instant) -> list[Effect]:
+        zone.presses += 1
+        known = zone.incident
+        if known is not None and "chatter" in zone.troubles:
+            if not self._timers.has(("presses", zone.spec.name)):
+                self._timers.set(("presses", zone.spec.name), now.mono_s + PRESSES_S)
+            return []
+        return self._alarm(zone, since_s, now)
+
+    def _alarm(self, zone: Zone, since_s: float, now: Instant) -> list[Effect]:
+        first = zone.incident is None
+        report = self._make.alarm(zone, now, since_s)
+        if first:
+            zone.incident = report.id
+            siren_until_s = 0.0 if zone.kind.covert else now.mono_s + self._spec.siren_s
+            incident = Incident(report.id, zone.spec.name, zone.kind.covert, siren_until_s)
+        else:
+            incident = self.ledger.incidents[report.incident or report.id]
+        effects = self.ledger.enter(report, incident, now)
+        if first:
+            effects.append(Capture(report.id, zone.kind.covert, now.mono_s + self._spec.capture_s))
+        return effects + self._make.say_event(report)
+
+    def _release(self, zone: Zone, since_s: float, now: Instant) -> list[Effect]:
+        if zone.incident is None or "chatter" in zone.troubles:
+            return []
+        report = self._make.report(zone.kind.released, now, since_s, zone=zone.spec.name, incident=zone.incident)
+        return [Store(report), *self._make.say_event(report)]
+
+    def _loop_trouble(self, zone: Zone, reason: str, now: Instant, **limits: object) -> list[Effect]:
+        if reason in zone.troubles:
+            return []
+        zone.troubles.add(reason)
+        # A held or chattering hold-up button would tell of the alarm that it raised; a cut wire would not.
+        covert = zone.kind.covert and reason in {"stuck", "chatter"}
+        self.troubles[f"zone {zone.spec.name} {reason}"] = covert
+        report = self._make.report(
+            zone.kind.trouble, now, zone=zone.spec.name, covert=covert, detail=(("reason", reason),)
+        )
+        told = (
+            [] if covert else [self._make.say("trouble", source=zone.spec.name, why=self._make.words(reason, **limits))]
+        )
+        return [Store(report), *told]
+
+    def _loop_trouble_over(self, zone: Zone, reason: str, now: Instant) -> list[Effect]:
+        if reason not in zone.troubles:
+            return []
+        zone.troubles.discard(reason)
+        covert = self.troubles.pop(f"zone {zone.spec.name} {reason}")
+        report = self._make.report(
+            zone.kind.trouble_over, now, zone=zone.spec.name, covert=covert, detail=(("reason", reason),)
+        )
+        return [Store(report), *([] if covert else [self._make.say("trouble-over", source=zone.spec.name)])]
+
+    # ── receipts, paths, troubles ──────────────────────────────────────────────────────────────────────────────────
+
+    def _receipt(self, fact: f.Receipt, now: Instant) -> list[Effect]:
+        effects: list[Effect] = []
+        if fact.step is not Step.RECEIVED:  # a person who answers has it
+            effects = self.ledger.reach(fact.id, Step.RECEIVED, fact.receiver, "", now)
+        return effects + self.ledger.reach(fact.id, fact.step, fact.receiver, fact.person, now)
+
+    def _path(self, fact: f.PathUp | f.PathDown, now: Instant) -> list[Effect]:
+        path, up = fact.path, self.ledger.paths_up
+        if isinstance(fact, f.PathDown):
+            told = [self._make.say("path-down", path=path, why=fact.why)]
+            if path in up:
+                up.discard(path)
+                self._timers.set(("path", path), now.mono_s + PATH_GRACE_S)
+            return [*told]
+        if path in up:
+            return []
+        up.add(path)
+        self._timers.clear(("path", path))
+        effects: list[Effect] = [*self.ledger.resend(path), self._make.say("path-up", path=path)]
+        if path in self._path_lost:
+            self._path_lost.discard(path)
+            self.troubles.pop(f"path {path}", None)
+            effects.append(Store(self._make.report("YK", now, detail=(("path", path),))))
+        return effects
+
+    def _path_loss(self, path: str, now: Instant) -> list[Effect]:
+        self._path_lost.add(path)
+        self.troubles[f"path {path}"] = False
+        return [Store(self._make.report("YC", now, detail=(("path", path),)))]
+
+    def _trouble(
+        self,
+        source: str,
+        why: str,
+        now: Instant,
+        *,
+        covert: bool = False,
+        detail: tuple[tuple[str, Scalar], ...] = (),
+    ) -> list[Effect]:
+        if source in self.troubles:
+            return []
+        self.troubles[source] = covert
+        facts: tuple[tuple[str, Scalar], ...] = (("source", source), ("why", why[:TEXT_MAX]), *detail)
+        report = self._make.report("YX", now, covert=covert, detail=facts)
+        return [Store(report), *([] if covert else [self._make.say("trouble", source=source, why=why)])]
+
+    def _trouble_over(self, source: str, now: Instant) -> list[Effect]:
+        covert = self.troubles.pop(source, None)
+        if covert is None:
+            return []
+        report = self._make.report("YZ", now, covert=covert, detail=(("source", source),))
+        return [Store(report), *([] if covert else [self._make.say("trouble-over", source=source)])]
+
+    def _sealed(self, fact: f.EvidenceSealed, now: Instant) -> list[Effect]:
+        incident = self.ledger.incidents.get(fact.incident)
+        detail: tuple[tuple[str, Scalar], ...] = (
+            ("files", fact.files),
+            ("bytes", fact.size),
+            ("manifest_sha256", fact.manifest_sha256),
+            ("complete", fact.complete),
+        )
+        covert = incident is None or incident.covert
+        return [Store(self._make.report("LE", now, incident=fact.incident, covert=covert, detail=detail))]
+
+    # ── timers, outputs, health ────────────────────────────────────────────────────────────────────────────────
+
+    def _due(self, key: tuple[str, str], now: Instant) -> list[Effect]:
+        kind, name = key
+        match kind:
+            case "hold":
+                zone = self.zones[name]
+                return self._decided(zone, zone.debounce.due(now.mono_s), now)
+            case "stuck":
+                return self._loop_trouble(self.zones[name], "stuck", now, limit=round(self.zones[name].spec.stuck_s))
+            case "quiet":
+                return self._loop_trouble_over(self.zones[name], "chatter", now)
+            case "presses":
+                zone = self.zones[name]
+                return self._alarm(zone, now.mono_s, now) if zone.incident else []
+            case "path":
+                return self._path_loss(name, now)
+            case _:
+                return self._tell_health(now)
+
+    def _tell_health(self, now: Instant) -> list[Effect]:
+        state = Health(len(self.ledger.open()), self.ledger.pending(), tuple(sorted(self.troubles)))
+        changed, self._health = state != self._health, state
+        due = now.mono_s >= self._health_s
+        if not (changed or due):
+            self._timers.set(("health", ""), self._health_s)
+            return []
+        self._health_s = now.mono_s + HEALTH_S
+        self._timers.set(("health", ""), self._health_s)
+        return [state]
+
+    def _settle(self, effects: list[Effect], now: Instant) -> list[Effect]:
+        """Bring the outputs in line with the state; what the booth sees goes to the front."""
+        trouble = any(not covert for covert in self.troubles.values())
+        incidents = self.ledger.incidents.values()
+        drives = self._sounder.orders(incidents, path_up=bool(self.ledger.paths_up), trouble=trouble, now_s=now.mono_s)
+        return [*drives, *effects]

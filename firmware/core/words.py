@@ -1,0 +1,43 @@
+"""What guard and technician read, in Chinese and in English. No other module of the panel holds a sentence for them."""
+
+from __future__ import annotations
+
+# ruff: noqa: RUF001 - Chinese sentences have Chinese punctuation
+
+WORDS: dict[str, tuple[str, str]] = {
+    "event": ("{zone}：{event}", "{zone}: {event}"),
+    "restored": ("上电后恢复未解除的报警 {count} 起", "{count} latched alarm(s) restored after start"),
+    "reset-done": ("已解除：{zones}", "reset: {zones}"),
+    "reset-none": ("没有可解除的报警", "there is no alarm to reset"),
+    "reset-held": (
+        "{zone} 的按钮仍按下，请先复位按钮再解除",
+        "the button of {zone} is still pressed: release it, then reset",
+    ),
+    "reset-who": ("解除报警必须写明姓名和原因", "a reset needs a name and a reason"),
+    "no-zone": ("没有防区 {zone}；现有：{zones}", "there is no zone {zone}; there are: {zones}"),
+    "bell-off": ("警笛已关闭；报警仍在", "the siren is off; the alarm stays"),
+    "no-verb": (
+        "不认识命令 {verb}；可用：reset、bell-off、status",
+        "unknown command {verb}; there are: reset, bell-off, status",
+    ),
+    "status": (
+        "未解除报警 {open} 起；待确认 {pending} 条；可用路径：{paths}；故障：{troubles}",
+        "open alarms {open}; unacknowledged {pending}; paths up: {paths}; troubles: {troubles}",
+    ),
+    "none": ("无", "none"),
+    "trouble": ("故障 {source}：{why}", "trouble {source}: {why}"),
+    "trouble-over": ("故障恢复 {source}", "trouble over: {source}"),
+    "path-up": ("路径 {path} 已连通", "path {path} is up"),
+    "path-down": ("路径 {path} 中断：{why}", "path {path} is down: {why}"),
+    "stuck": ("按钮按住超过 {limit} 秒", "button held longer than {limit} s"),
+    "chatter": ("触点抖动：一分钟内超过 {limit} 次", "contact chatters: more than {limit} times in a minute"),
+    "open": ("回路断线", "loop is cut"),
+    "short": ("回路短路", "loop is shorted"),
+}
+"""Key to the sentence in (Chinese, English)."""
+
+
+def say(language: str, key: str, **values: object) -> str:
+    """The sentence of a key in "zh" or "en"."""
+    chinese, english = WORDS[key]
+    return (chinese if language == "zh" else english).format(**values)
