@@ -28,7 +28,8 @@ def key(doc: str, default: Any = ..., **limits: Any) -> Any:
     return field(default=default, metadata=metadata)
 
 
-_NAME = r"[a-z0-9][a-z0-9_-]{0,31}"
+NAME = r"[a-z0-9][a-z0-9_-]{0,31}"
+"""What a zone, output, camera, path or receiver may be called: it stands in topics and file names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +93,7 @@ class TlsConfig:
 class PathConfig:
     """`[[path]]`: one way to the receivers."""
 
-    name: str = key("Name in reports and on the console.", pattern=_NAME)
+    name: str = key("Name in reports and on the console.", pattern=NAME)
     host: str = key("Broker's host name or address.", high=253)
     kind: str = key("How the path speaks.", "mqtt", choices=("mqtt",))
     port: int = key("Broker's TCP port.", 8883, low=1, high=65535)
@@ -108,7 +109,7 @@ class PathConfig:
 class ReceiverConfig:
     """`[[receiver]]`: a machine that must acknowledge every alarm for itself."""
 
-    name: str = key("Name that signs its acknowledgements, as 110 or station.", pattern=_NAME)
+    name: str = key("Name that signs its acknowledgements, as 110 or station.", pattern=NAME)
     key_file: Path | None = key(
         "File with the key shared with this receiver; without it no command is taken from it.", None
     )

@@ -110,12 +110,11 @@ class Panel:
         Returns:
             Effects in the order in which they are to be obeyed: what the booth sees and hears comes first.
         """
-        effects = self._dispatch(fact, now)
-        if effects and not self._timers.within(("health", ""), now.mono_s + HEALTH_SETTLE_S):
-            self._timers.set(("health", ""), now.mono_s + HEALTH_SETTLE_S)
-        effects += self.ledger.due(now)
+        effects = self._dispatch(fact, now) + self.ledger.due(now)
         while (key := self._timers.pop(now.mono_s)) is not None:
             effects += self._due(key, now)
+        if any(not isinstance(effect, Health) for effect in effects):
+            self._timers.set_sooner(("health", ""), now.mono_s + HEALTH_SETTLE_S)
         return self._settle(effects, now)
 
     def next_deadline(self) -> float:
@@ -224,7 +223,9 @@ class Panel:
     def _release(self, zone: Zone, since_s: float, now: Instant) -> list[Effect]:
         if zone.incident is None or "chatter" in zone.troubles:
             return []
-        report = self._make.report(zone.kind.released, now, since_s, zone=zone.spec.name, incident=zone.incident)
+        report = self._make.report(
+            zone.kind.released, now, since_s, zone=zone.spec.name, incident=zone.incident, covert=zone.kind.covert
+        )
         return [Store(report), *self._make.say_event(report)]
 
     def _loop_trouble(self, zone: Zone, reason: str, now: Instant, **limits: object) -> list[Effect]:

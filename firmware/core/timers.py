@@ -39,9 +39,10 @@ class Timers(Generic[Key]):
         """Whether a key has a deadline."""
         return key in self._due
 
-    def within(self, key: Key, limit_s: float) -> bool:
-        """Whether a key's deadline is not later than `limit_s`."""
-        return self._due.get(key, math.inf) <= limit_s
+    def set_sooner(self, key: Key, due_s: float) -> None:
+        """Set the deadline of a key unless it has an earlier one."""
+        if due_s < self._due.get(key, math.inf):
+            self.set(key, due_s)
 
     def next(self) -> float:
         """The earliest deadline, or `math.inf`."""

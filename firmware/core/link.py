@@ -1,0 +1,352 @@
+"""One path's connection as a pure machine: what is sent next, what is under way, when to give up, when to try again.
+
+The machine knows nothing of sockets. Its owner asks `due` what to do with the connection, `pull` what to send, and tells
+it what came of both. Three lanes wait here, in this order: alarms, notes (health, results of commands), events (faults
+and status). Alarms are first in, first out; four places under way are theirs alone.
+
+Nothing is lost here: an alarm stays until the broker answers for it, and what was under way when a connection broke is
+unsent again. Events belong to the backlog: after a break it takes all of them back.
+"""
+
+from __future__ import annotations
+
+import collections
+import enum
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, assert_never
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from firmware.core.report import Report, ReportId
+
+WINDOW_MAX = 16
+ALARM_PLACES = 4
+"""Places under way that only alarms may take."""
+ALARMS_MAX = 4096
+"""Alarms that may wait here; the core keeps them all and repeats them, so a refused one is not lost."""
+NOTES_MAX = 64
+
+ANSWER_S = 3.0
+"""The broker must answer for what was sent within this time, or the connection counts as dead."""
+GREETING_S = 5.0
+"""From the start of a connection until it carries reports."""
+STABLE_S = 30.0
+"""A connection that held this long has earned a fresh start of the pauses."""
+PAUSE_BASE_S = 1.0
+PAUSE_CAP_S = 30.0
+PAUSE_CAP_ALARM_S = 2.0
+"""Longest pause while an alarm waits."""
+HASTE_S = 0.5
+"""A new alarm brings the next try forward, but never nearer than this to the last one."""
+REFUSED_FIRST_S = 5.0
+REFUSED_CAP_S = 60.0
+
+BRISK_S = 0.5
+"""An event answered within this time lets one more be under way; one answered after `SLOW_S` halves their number."""
+SLOW_S = 1.0
+
+
+class State(enum.StrEnum):
+    """Where a connection stands."""
+
+    DOWN = "down"
+    OPENING = "opening"
+    UP = "up"
+
+
+class Move(enum.StrEnum):
+    """What changes where it stands."""
+
+    TRY = "try"
+    OPENED = "opened"
+    LOST = "lost"
+    OVERDUE = "overdue"
+
+
+MOVES: Mapping[tuple[State, Move], State] = {
+    (State.DOWN, Move.TRY): State.OPENING,
+    (State.OPENING, Move.OPENED): State.UP,
+    (State.OPENING, Move.LOST): State.DOWN,
+    (State.OPENING, Move.OVERDUE): State.DOWN,
+    (State.UP, Move.LOST): State.DOWN,
+    (State.UP, Move.OVERDUE): State.DOWN,
+}
+"""The whole specification; a move that is not here raises `LinkError` and changes nothing."""
+
+
+class LinkError(RuntimeError):
+    """The owner moved the link in a way that its table does not have: a defect of the owner."""
+
+
+class Due(enum.Enum):
+    """What the owner is to do with the connection now."""
+
+    NOTHING = enum.auto()
+    OPEN = enum.auto()
+    CLOSE = enum.auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """An alarm on its way."""
+
+    report: Report
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Anything that is no report: health, results. Of two with one key only the newer is sent."""
+
+    key: str
+    topic: str
+    payload: bytes
+    retain: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A fault or status out of the backlog."""
+
+    report: Report
+
+
+Item = Alarm | Note | Event
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """One item under way; the broker's answer names its token, which is never used twice."""
+
+    token: int
+    item: Item
+    sent_s: float
+
+
+class Link:
+    """The life of one path's connection and of all that it carries.
+
+    Args:
+        window: Items under way at once, 5 to 16.
+
+    Synchronization: one thread.
+    """
+
+    def __init__(self, window: int = WINDOW_MAX) -> None:
+        if not ALARM_PLACES < window <= WINDOW_MAX:
+            raise ValueError(f"window is {window}, but must be {ALARM_PLACES + 1} to {WINDOW_MAX}")
+        self.state = State.DOWN
+        self._configured = window
+        self._window = window
+        self._alarms: dict[ReportId, Alarm] = {}
+        self._notes: dict[str, Note] = {}
+        self._events: collections.deque[Event] = collections.deque()
+        self._flying: dict[int, Outgoing] = {}
+        self._token = 0
+        self._failures = 0
+        self._retry_s = -math.inf
+        self._moved_s = -math.inf
+        self._pace = 1
+        self._refused_s = 0.0
+        self._resume_s = math.inf
+
+    # ── what is to be sent ─────────────────────────────────────────────────────────────────────────────────────────
+
+    def alarm(self, report: Report, attempt: int, now: float) -> bool:
+        """Take an alarm; one that is already under way on this connection is not taken twice.
+
+        Returns:
+            False when `ALARMS_MAX` wait already: the core has to repeat it.
+        """
+        if any(isinstance(out.item, Alarm) and out.item.report.id == report.id for out in self._flying.values()):
+            return True
+        known = report.id in self._alarms
+        if not known and len(self._alarms) >= ALARMS_MAX:
+            return False
+        self._alarms[report.id] = Alarm(report, attempt)
+        if self.state is State.DOWN and not known:
+            self._retry_s = min(self._retry_s, max(now, self._moved_s + HASTE_S))
+        return True
+
+    def note(self, note: Note) -> None:
+        """Take a note; the oldest is dropped when `NOTES_MAX` wait (a result that nobody can be told any more)."""
+        self._notes[note.key] = note
+        if len(self._notes) > NOTES_MAX:
+            del self._notes[next(iter(self._notes))]
+
+    def feed(self, reports: Iterable[Report]) -> None:
+        """Take events out of the backlog, no more than `appetite` said."""
+        self._events.extend(Event(report) for report in reports)
+
+    def appetite(self) -> int:
+        """How many events could be used now."""
+        if self.state is not State.UP or self._alarms or self._paused:
+            return 0
+        return max(0, self._others_max() - len(self._events) - self._count(Event))
+
+    # ── the connection ─────────────────────────────────────────────────────────────────────────────────────────────
+
+    def due(self, now: float) -> Due:
+        """What to do with the connection; OPEN has begun the try, CLOSE asks for `lost` with `overdue`."""
+        if now >= self._resume_s:
+            self._resume_s = math.inf
+        match self.state:
+            case State.DOWN:
+                if now < self._retry_s:
+                    return Due.NOTHING
+                self._move(Move.TRY, now)
+                return Due.OPEN
+            case State.OPENING | State.UP:
+                return Due.CLOSE if now >= self._give_up_s() else Due.NOTHING
+            case _:
+                assert_never(self.state)
+
+    def greeted(self, now: float) -> None:
+        """The far end took the connection; the time for the greeting counts from here, not from the search for it."""
+        self._moved_s = now
+
+    def opened(self, receive_maximum: int, now: float) -> None:
+        """The connection carries reports.
+
+        Args:
+            receive_maximum: How many unanswered items the broker allows (MQTT 5, 3.2.2.3.3).
+            now: Monotonic seconds.
+        """
+        self._move(Move.OPENED, now)
+        self._window = max(1, min(self._configured, receive_maximum))
+        self._pace = 1
+
+    def lost(self, now: float, jitter: float, *, overdue: bool = False) -> None:
+        """The connection is gone; the owner gives its events back to the backlog.
+
+        Args:
+            now: Monotonic seconds.
+            jitter: A random number, 0 to 1: the share of the pause that is waited (full jitter).
+            overdue: Whether this side gave it up at a deadline.
+        """
+        was_up = self.state is State.UP
+        stable = was_up and now - self._moved_s >= STABLE_S
+        self._move(Move.OVERDUE if overdue else Move.LOST, now)
+        self._unsend()
+        if stable:
+            self._failures = 0
+        at_once = was_up and self._failures == 0 and (overdue or bool(self._alarms))
+        cap = PAUSE_CAP_ALARM_S if self._alarms else PAUSE_CAP_S
+        pause = 0.0 if at_once else jitter * min(cap, PAUSE_BASE_S * 2.0 ** min(self._failures, 16))
+        self._failures += 1
+        self._retry_s = now + pause
+
+    # ── sending ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def pull(self, now: float) -> Outgoing | None:
+        """The next item to send, from now on under way; None when nothing may be sent."""
+        if self.state is not State.UP or len(self._flying) >= self._window:
+            return None
+        item = self._next_item()
+        if item is None:
+            return None
+        self._token += 1
+        out = Outgoing(self._token, item, now)
+        self._flying[out.token] = out
+        return out
+
+    def acked(self, token: int, now: float, *, accepted: bool) -> Item | None:
+        """The broker answered for an item.
+
+        Args:
+            token: The item's.
+            now: Monotonic seconds.
+            accepted: Whether it is on its way to somebody. A refused event is kept and sent again after a pause; a
+                refused alarm is the core's to repeat.
+
+        Returns:
+            What was answered for; None when nothing of that token is under way.
+        """
+        out = self._flying.pop(token, None)
+        if out is None:
+            return None
+        if isinstance(out.item, Event):
+            self._answered(out.item, now - out.sent_s, now, accepted=accepted)
+        return out.item
+
+    def next_deadline(self) -> float:
+        """Monotonic seconds at which `due` must be asked; infinite when never."""
+        match self.state:
+            case State.DOWN:
+                return self._retry_s
+            case State.OPENING:
+                return self._give_up_s()
+            case State.UP:
+                return min(self._give_up_s(), self._resume_s)
+            case _:
+                assert_never(self.state)
+
+    @property
+    def alarms_waiting(self) -> int:
+        """Alarms that are not under way."""
+        return len(self._alarms)
+
+    @property
+    def under_way(self) -> int:
+        """Items that the broker has not answered for."""
+        return len(self._flying)
+
+    # ── inside ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def _paused(self) -> bool:
+        return self._resume_s < math.inf
+
+    def _move(self, move: Move, now: float) -> None:
+        after = MOVES.get((self.state, move))
+        if after is None:
+            raise LinkError(f"a link that is {self.state} was told {move}")
+        self.state = after
+        self._moved_s = now
+
+    def _give_up_s(self) -> float:
+        if self.state is State.OPENING:
+            return self._moved_s + GREETING_S
+        if not self._flying:
+            return math.inf
+        return next(iter(self._flying.values())).sent_s + ANSWER_S
+
+    def _others_max(self) -> int:
+        return max(1, self._window - ALARM_PLACES)
+
+    def _count(self, *kinds: type) -> int:
+        return sum(isinstance(out.item, kinds) for out in self._flying.values())
+
+    def _next_item(self) -> Item | None:
+        if self._alarms:
+            return self._alarms.pop(next(iter(self._alarms)))
+        if self._count(Note, Event) >= self._others_max():
+            return None
+        if self._notes:
+            return self._notes.pop(next(iter(self._notes)))
+        if not self._events or self._paused or self._count(Event) >= self._pace:
+            return None
+        return self._events.popleft()
+
+    def _unsend(self) -> None:
+        flying = [out.item for out in self._flying.values()]
+        self._flying.clear()
+        self._events.clear()
+        self._resume_s = math.inf
+        self._alarms = {item.report.id: item for item in flying if isinstance(item, Alarm)} | self._alarms
+        self._notes = {item.key: item for item in flying if isinstance(item, Note)} | self._notes
+
+    def _answered(self, event: Event, took_s: float, now: float, *, accepted: bool) -> None:
+        if not accepted:
+            self._events = collections.deque(sorted((event, *self._events), key=lambda item: item.report.id))
+            if not self._paused:
+                self._refused_s = min(max(2 * self._refused_s, REFUSED_FIRST_S), REFUSED_CAP_S)
+                self._resume_s = now + self._refused_s
+            return
+        self._refused_s = 0.0
+        if took_s <= BRISK_S:
+            self._pace = min(self._pace + 1, WINDOW_MAX)
+        elif took_s > SLOW_S:
+            self._pace = max(1, self._pace // 2)

@@ -1,0 +1,586 @@
+"""The panel's decisions, one sentence each."""
+
+from __future__ import annotations
+
+import pytest
+from rigs.core import BUTTON, FOOT, rig, shown
+
+from firmware.core import effects as e
+from firmware.core import facts as f
+from firmware.core.codes import CODES, ReportClass
+from firmware.core.effects import Pattern, Role
+from firmware.core.report import Mark, ReportId, Step
+from hal.types import Level, LoopState
+
+
+def pressed():
+    r = rig()
+    effects = r.press()
+    (alarm,) = r.stored("PA", effects)
+    return r, alarm, effects
+
+
+# ── the way of a press ──
+
+
+def test_a_press_annunciates_then_stores_and_transmits_then_captures():
+    _, _, effects = pressed()
+    kinds = [type(effect) for effect in effects if type(effect) in (e.Drive, e.Store, e.Transmit, e.Capture)]
+    first = {kind: kinds.index(kind) for kind in kinds}
+    assert first[e.Drive] < first[e.Store] < first[e.Capture]
+    assert first[e.Drive] < first[e.Transmit] < first[e.Capture]
+
+
+def test_an_alarm_goes_over_every_path_at_once():
+    r = rig(paths=("wire", "radio"))
+    sent = r.of(e.Transmit, r.press())
+    assert [(s.path, s.attempt) for s in sent] == [("wire", 1), ("radio", 1)]
+
+
+def test_the_report_carries_the_time_of_the_edge_not_of_the_decision():
+    _, alarm, _ = pressed()
+    assert alarm.raised.mono_s == pytest.approx(100.0)
+    assert alarm.raised.utc_s == pytest.approx(1.8e9)
+
+
+def test_the_alarm_is_its_own_incident_and_of_class_alarm():
+    _, alarm, _ = pressed()
+    assert alarm.incident == alarm.id
+    assert alarm.cls is ReportClass.ALARM
+
+
+def test_a_level_of_a_loop_that_no_zone_has_changes_nothing():
+    r = rig()
+    assert r.level("nowhere", LoopState.ALARM) == []
+
+
+def test_every_later_press_of_a_latched_zone_is_reported_in_the_same_incident():
+    r, alarm, _ = pressed()
+    r.release()
+    again = r.stored("PA", r.click())
+    assert [report.incident for report in again] == [alarm.id]
+    assert dict(again[0].detail)["presses"] == 2
+
+
+def test_ten_zones_at_once_are_ten_incidents_in_order():
+    from firmware.core.zone import ZoneSpec, ZoneType
+
+    zones = tuple(ZoneSpec(f"z{k}", ZoneType.PANIC, 0.030, 120.0) for k in range(10))
+    r = rig(zones=zones)
+    for zone in zones:
+        r.level(zone.name, LoopState.ALARM)
+    alarms = r.stored("PA", r.pass_time(0.05))
+    assert [alarm.zone for alarm in alarms] == [zone.name for zone in zones]
+    assert len({alarm.incident for alarm in alarms}) == 10
+
+
+# ── latch and reset ──
+
+
+def test_releasing_the_button_does_not_end_the_alarm():
+    r, _, _ = pressed()
+    r.release()
+    r.pass_time(600)
+    assert len(r.panel.ledger.open()) == 1
+
+
+def test_a_reset_without_a_name_or_a_reason_is_refused():
+    r, _, _ = pressed()
+    r.release()
+    for actor, reason in (("", "over"), ("Li", " ")):
+        (reply,) = r.of(e.Reply, r.reset(actor=actor, reason=reason))
+        assert not reply.ok
+    assert len(r.panel.ledger.open()) == 1
+
+
+def test_a_reset_is_reported_with_actor_and_reason_and_seals_the_evidence():
+    r, alarm, _ = pressed()
+    r.release()
+    effects = r.reset(actor="Li Ming", reason="checked on site")
+    (reset,) = r.stored("PR", effects)
+    assert reset.incident == alarm.id
+    assert dict(reset.detail) == {"actor": "Li Ming", "reason": "checked on site", "origin": "110"}
+    assert r.of(e.Seal, effects) == [e.Seal(alarm.id)]
+    assert r.of(e.Reply, effects)[0].ok
+
+
+def test_a_reset_while_the_button_is_down_is_refused_and_says_why():
+    r, _, _ = pressed()
+    (reply,) = r.of(e.Reply, r.reset())
+    assert not reply.ok
+    assert "booth-button" in reply.text
+    assert "release" in reply.text
+
+
+def test_a_stuck_button_is_a_trouble_its_alarm_stays_and_may_be_reset():
+    r, _, _ = pressed()
+    effects = r.pass_time(121)
+    (trouble,) = r.stored("PT", effects)
+    assert dict(trouble.detail)["reason"] == "stuck"
+    assert len(r.panel.ledger.open()) == 1
+    assert r.of(e.Reply, r.reset())[0].ok
+    over = r.stored("PJ", r.release())
+    assert dict(over[0].detail)["reason"] == "stuck"
+
+
+def test_after_a_reset_the_next_press_is_a_new_incident():
+    r, alarm, _ = pressed()
+    r.release()
+    r.reset()
+    (again,) = r.stored("PA", r.press())
+    assert again.incident == again.id != alarm.id
+
+
+def test_a_reset_of_one_zone_leaves_the_other():
+    r = rig()
+    r.click("booth-button")
+    r.click("lid")
+    r.reset(target="lid")
+    assert [incident.zone for incident in r.panel.ledger.open()] == ["booth-button"]
+
+
+def test_a_reset_of_an_unknown_zone_names_those_there_are():
+    r, _, _ = pressed()
+    (reply,) = r.of(e.Reply, r.reset(target="both-button"))
+    assert not reply.ok
+    assert "booth-button" in reply.text
+
+
+def test_a_reset_with_nothing_open_says_so():
+    (reply,) = (r := rig()).of(e.Reply, r.reset())
+    assert not reply.ok
+
+
+def test_an_unknown_verb_is_answered_with_those_there_are():
+    r = rig()
+    (reply,) = r.of(e.Reply, r.post(f.Command("c", "110", "disarm", "", "Li", "x")))
+    assert not reply.ok
+    assert "reset" in reply.text
+
+
+# ── chatter ──
+
+
+def storm(r, presses, pause=0.1):
+    effects = []
+    for _ in range(presses):
+        effects += r.level("booth-button", LoopState.ALARM) + r.pass_time(0.06)
+        effects += r.level("booth-button", LoopState.NORMAL) + r.pass_time(pause)
+    return effects
+
+
+def test_a_chattering_button_keeps_its_alarm_adds_a_trouble_and_counts_every_press():
+    r = rig()
+    effects = storm(r, 50) + r.pass_time(11)
+    alarms = r.stored("PA", effects)
+    assert len(alarms) < 50
+    assert dict(alarms[-1].detail)["presses"] == 50
+    assert dict(r.stored("PT", effects)[0].detail)["reason"] == "chatter"
+    assert len(r.panel.ledger.open()) == 1
+
+
+def test_chatter_is_over_after_a_quiet_minute():
+    r = rig()
+    storm(r, 30)
+    (over,) = r.stored("PJ", r.pass_time(61))
+    assert dict(over.detail)["reason"] == "chatter"
+
+
+def test_twenty_presses_by_hand_in_a_minute_are_twenty_reports():
+    r = rig()
+    assert len(r.stored("PA", storm(r, 20))) == 20
+
+
+# ── loops ──
+
+
+def test_a_cut_loop_is_a_fault_and_no_alarm():
+    r = rig()
+    effects = r.level("booth-button", LoopState.OPEN) + r.pass_time(0.05)
+    assert r.stored("PA", effects) == []
+    (fault,) = r.stored("PT", effects)
+    assert fault.cls is ReportClass.FAULT
+    assert dict(fault.detail)["reason"] == "open"
+    assert shown(effects)[Role.TROUBLE_LAMP] is Pattern.SLOW
+
+
+def test_a_short_after_a_cut_ends_one_fault_and_begins_the_other():
+    r = rig()
+    r.level("booth-button", LoopState.OPEN)
+    r.pass_time(0.05)
+    effects = r.level("booth-button", LoopState.SHORT) + r.pass_time(0.05)
+    assert dict(r.stored("PT", effects)[0].detail)["reason"] == "short"
+    assert dict(r.stored("PJ", effects)[0].detail)["reason"] == "open"
+
+
+def test_a_press_on_a_mended_loop_is_an_alarm():
+    r = rig()
+    r.level("booth-button", LoopState.OPEN)
+    r.pass_time(0.05)
+    assert len(r.stored("PA", r.press())) == 1
+
+
+# ── receipts ──
+
+
+def test_each_receiver_acknowledges_for_itself():
+    r, alarm, _ = pressed()
+    assert r.panel.ledger.pending() == 1
+    r.receipt(alarm.id, "110")
+    assert r.panel.ledger.pending() == 1
+    r.receipt(alarm.id, "station")
+    assert r.panel.ledger.pending() == 0
+
+
+def test_acceptance_by_a_person_implies_receipt():
+    r, alarm, _ = pressed()
+    effects = r.receipt(alarm.id, "110", Step.ACCEPTED, "Wang")
+    assert [(note.mark.step, note.mark.person) for note in r.of(e.Note, effects)] == [
+        (Step.RECEIVED, ""),
+        (Step.ACCEPTED, "Wang"),
+    ]
+
+
+def test_a_receipt_twice_is_kept_once():
+    r, alarm, _ = pressed()
+    r.receipt(alarm.id)
+    assert r.of(e.Note, r.receipt(alarm.id)) == []
+
+
+def test_a_receipt_for_a_report_that_never_was_changes_nothing():
+    r, _, _ = pressed()
+    assert r.of(e.Note, r.receipt(ReportId("p1", 1, 999))) == []
+
+
+def test_the_chain_is_told_in_order_with_times_from_the_edge():
+    r, alarm, _ = pressed()
+    r.post(f.Stored(alarm.id))
+    r.post(f.Brokered("main", alarm.id))
+    r.pass_time(0.2)
+    r.receipt(alarm.id)
+    steps = [(p.step, p.by) for p in r.of(e.Progress) if p.id == alarm.id]
+    assert steps == [
+        (Step.RAISED, "panel"),
+        (Step.STORED, "journal"),
+        (Step.BROKERED, "main"),
+        (Step.RECEIVED, "110"),
+    ]
+    assert r.of(e.Progress)[-1].after_s == pytest.approx(0.25, abs=1e-6)
+
+
+def test_without_acknowledgement_an_alarm_is_repeated_after_2_4_5_5_seconds():
+    r = rig()
+    r.post(f.PathUp("main"))
+    r.press()
+    times = []
+    for _ in range(3000):
+        if any(isinstance(effect, e.Transmit) for effect in r.pass_time(0.01)):
+            times.append(r.mono_s - 100.03)
+    assert times == pytest.approx([2, 6, 11, 16, 21, 26], abs=0.02)
+
+
+def test_repetition_stops_when_the_last_receiver_has_it():
+    r, alarm, _ = pressed()
+    r.post(f.PathUp("main"))
+    r.receipt(alarm.id, "110")
+    r.receipt(alarm.id, "station")
+    assert r.of(e.Transmit, r.pass_time(60)) == []
+
+
+def test_a_path_that_comes_back_gets_everything_unacknowledged_oldest_first():
+    r = rig()
+    r.click("booth-button")
+    r.click("lid")
+    sent = r.of(e.Transmit, r.post(f.PathUp("main")))
+    assert [s.report.code for s in sent] == ["PA", "TA"]
+    assert {s.attempt for s in sent} == {2}
+
+
+def test_an_incident_is_forgotten_only_when_reset_and_acknowledged_by_all():
+    r, alarm, _ = pressed()
+    r.release()
+    for who in ("110", "station"):
+        r.receipt(alarm.id, who)
+    assert r.of(e.Finish) == []
+    (reset,) = r.stored("PR", r.reset())
+    r.receipt(reset.id, "110")
+    assert r.of(e.Finish) == []
+    (finish,) = r.of(e.Finish, r.receipt(reset.id, "station"))
+    assert set(finish.ids) == {alarm.id, reset.id}
+
+
+def test_nobody_subscribed_is_a_fault_of_the_path_and_not_a_receipt():
+    r, alarm, _ = pressed()
+    effects = r.post(f.Refused("main", alarm.id, 0x10, "nobody is subscribed"))
+    assert dict(r.stored("YX", effects)[0].detail)["source"] == "path main receiver"
+    assert r.of(e.Progress, effects) == []
+    assert r.stored("YZ", r.post(f.Brokered("main", alarm.id)))
+
+
+# ── paths and troubles ──
+
+
+def test_a_lost_path_is_reported_within_twenty_seconds_and_its_return_too():
+    r = rig()
+    r.post(f.PathUp("main"))
+    r.post(f.PathDown("main", "refused"))
+    assert r.stored("YC", r.pass_time(14)) == []
+    assert len(r.stored("YC", r.pass_time(6))) == 1
+    assert len(r.stored("YK", r.post(f.PathUp("main")))) == 1
+
+
+def test_a_flap_is_no_loss():
+    r = rig()
+    r.post(f.PathUp("main"))
+    r.post(f.PathDown("main", "reset by peer"))
+    r.pass_time(3)
+    r.post(f.PathUp("main"))
+    assert r.stored("YC", r.pass_time(60)) == []
+
+
+def test_a_path_that_never_came_up_is_reported():
+    r = rig()
+    assert len(r.stored("YC", r.pass_time(20))) == 1
+
+
+def test_a_standing_trouble_is_reported_once_and_its_end_once():
+    r = rig()
+    assert len(r.stored("YX", r.post(f.Trouble("microphone", "gone")))) == 1
+    assert r.stored("YX", r.post(f.Trouble("microphone", "gone"))) == []
+    assert len(r.stored("YZ", r.post(f.TroubleOver("microphone")))) == 1
+    assert r.stored("YZ", r.post(f.TroubleOver("microphone"))) == []
+
+
+def test_a_journal_that_cannot_store_is_a_trouble_and_the_alarm_still_goes():
+    r, alarm, effects = pressed()
+    assert r.of(e.Transmit, effects)
+    (trouble,) = r.stored("YX", r.post(f.NotStored(alarm.id, "disk full")))
+    assert dict(trouble.detail) == {"source": "journal", "why": "disk full"}
+
+
+def test_dropped_reports_are_told_in_band():
+    r = rig()
+    effects = r.post(f.ReportsDropped(ReportId("p1", 1, 3), ReportId("p1", 1, 9), 7))
+    assert dict(r.stored("JO", effects)[0].detail) == {"first": "p1/1/3", "last": "p1/1/9", "count": 7}
+
+
+def test_the_manifest_is_a_report_of_its_incident():
+    r, alarm, _ = pressed()
+    effects = r.post(f.EvidenceSealed(alarm.id, 5, 1000, "ab" * 32, complete=True))
+    (sealed,) = r.stored("LE", effects)
+    assert sealed.incident == alarm.id
+    assert dict(sealed.detail)["manifest_sha256"] == "ab" * 32
+
+
+# ── what the booth shows ──
+
+
+def test_strobe_siren_and_lamp_begin_with_the_alarm():
+    _, _, effects = pressed()
+    lit = shown(effects)
+    assert lit[Role.STROBE] is Pattern.FAST
+    assert lit[Role.SIREN] is Pattern.STEADY
+    assert lit[Role.LAMP] is Pattern.FAST
+
+
+def test_the_siren_falls_silent_at_the_bell_cut_off_and_the_strobe_stays():
+    r, _, _ = pressed()
+    lit = shown(r.pass_time(181))
+    assert lit[Role.SIREN] is Pattern.OFF
+    assert lit.get(Role.STROBE, Pattern.FAST) is Pattern.FAST
+
+
+def test_bell_off_silences_the_siren_and_nothing_else():
+    r, _, _ = pressed()
+    lit = shown(r.post(f.Command("c", "console", "bell-off", "", "Li", "")))
+    assert lit == {Role.SIREN: Pattern.OFF}
+
+
+def test_the_lamp_follows_the_chain():
+    r, alarm, _ = pressed()
+    r.post(f.Stored(alarm.id))
+    assert shown(r.post(f.Brokered("main", alarm.id)))[Role.LAMP] is Pattern.SLOW
+    assert shown(r.receipt(alarm.id))[Role.LAMP] is Pattern.DOUBLE
+    assert shown(r.receipt(alarm.id, step=Step.ACCEPTED))[Role.LAMP] is Pattern.STEADY
+
+
+def test_a_reset_darkens_everything():
+    r, _, _ = pressed()
+    r.release()
+    lit = shown(r.reset())
+    assert lit[Role.SIREN] is lit[Role.STROBE] is lit[Role.LAMP] is Pattern.OFF
+
+
+def test_every_order_has_an_end_and_lasting_ones_are_renewed_before_it():
+    r, _, _ = pressed()
+    ends = {}
+    for _ in range(100):
+        for drive in r.of(e.Drive, r.pass_time(1)):
+            assert drive.until_s < r.mono_s + 60
+            ends[drive.role] = drive.until_s
+        if r.mono_s > 115:
+            assert ends[Role.STROBE] > r.mono_s
+
+
+# ── silence ──
+
+
+def test_a_hold_up_shows_and_says_nothing_at_the_booth():
+    r = rig()
+    effects = r.click("foot-bar") + r.pass_time(300)
+    assert len(r.stored("HA", effects)) == 1
+    assert r.of(e.Progress, effects) == []
+    assert all("foot" not in line.text for line in r.of(e.Say, effects))
+    lit = shown(effects)
+    assert Role.STROBE not in lit
+    assert Role.SIREN not in lit
+    assert Role.LAMP not in lit
+
+
+@pytest.mark.parametrize("trouble", ["stuck", "refused", "not stored"])
+def test_no_trouble_that_a_hold_up_causes_lights_the_lamp(trouble):
+    r = rig()
+    r.post(f.PathUp("main"))
+    effects = r.press("foot-bar")
+    (alarm,) = r.stored("HA", effects)
+    r.effects.clear()
+    if trouble == "stuck":
+        r.pass_time(121)
+    elif trouble == "refused":
+        r.post(f.Refused("main", alarm.id, 0x10, "nobody"))
+    else:
+        r.post(f.NotStored(alarm.id, "disk full"))
+    assert r.of(e.Say) == []
+    assert Role.TROUBLE_LAMP not in shown(r.effects)
+    assert any(store.report.covert for store in r.of(e.Store))
+
+
+def test_the_console_neither_shows_nor_resets_a_hold_up_and_the_desk_does():
+    r = rig()
+    r.click("foot-bar")
+    (reply,) = r.of(e.Reply, r.post(f.Command("c", "console", "status", "", "", "")))
+    assert "open alarms 0; unacknowledged 0" in reply.text
+    (reply,) = r.of(e.Reply, r.reset(origin="console"))
+    assert not reply.ok
+    assert len(r.panel.ledger.open()) == 1
+    (reply,) = r.of(e.Reply, r.reset(origin="110"))
+    assert reply.ok
+
+
+def test_a_cut_hold_up_wire_is_shown_like_any_fault():
+    r = rig()
+    effects = r.level("foot-bar", LoopState.OPEN) + r.pass_time(0.05)
+    assert shown(effects)[Role.TROUBLE_LAMP] is Pattern.SLOW
+
+
+# ── after a power cut ──
+
+
+def restarted(reports, marks=(), epoch=2):
+    from firmware.core.panel import Panel
+    from rigs.core import Rig, spec
+
+    r = Rig(Panel(spec(), epoch), mono_s=5.0)
+    r.start(reports, marks)
+    return r
+
+
+def test_the_latch_survives_a_power_cut_with_light_sound_capture_and_transmission():
+    _, alarm, _ = pressed()
+    r = restarted([alarm])
+    assert [incident.id for incident in r.panel.ledger.open()] == [alarm.id]
+    assert shown(r.effects)[Role.STROBE] is Pattern.FAST
+    assert shown(r.effects)[Role.SIREN] is Pattern.STEADY
+    assert [t.report for t in r.of(e.Transmit)] == [alarm]
+    assert [c.incident for c in r.of(e.Capture)] == [alarm.id]
+
+
+def test_what_was_acknowledged_before_the_cut_is_not_sent_again():
+    old, alarm, _ = pressed()
+    marks = [Mark(alarm.id, Step.RECEIVED, who, "", old.now) for who in ("110", "station")]
+    r = restarted([alarm], marks)
+    assert r.of(e.Transmit) == []
+    assert len(r.panel.ledger.open()) == 1
+
+
+def test_a_reset_before_the_cut_stays_a_reset():
+    old, alarm, _ = pressed()
+    old.release()
+    (reset,) = old.stored("PR", old.reset())
+    r = restarted([alarm, reset])
+    assert r.panel.ledger.open() == []
+    assert {t.report.code for t in r.of(e.Transmit)} == {"PA", "PR"}
+
+
+def test_an_incident_whose_first_report_was_lost_can_be_reset():
+    old, _, _ = pressed()
+    old.release()
+    (again,) = old.stored("PA", old.click())
+    r = restarted([again])
+    assert r.of(e.Reply, r.reset())[0].ok
+
+
+def test_a_covert_alarm_restored_is_not_told_to_the_booth():
+    old = rig()
+    (alarm,) = old.stored("HA", old.click("foot-bar"))
+    r = restarted([alarm])
+    assert r.of(e.Say) == []
+    assert Role.STROBE not in {d.role for d in r.of(e.Drive) if d.pattern is not Pattern.OFF}
+
+
+def test_a_press_after_the_cut_on_a_latched_zone_joins_its_incident():
+    _, alarm, _ = pressed()
+    r = restarted([alarm])
+    (again,) = r.stored("PA", r.press())
+    assert again.incident == alarm.id
+    assert again.id.epoch == 2
+    assert dict(again.detail)["presses"] == 2
+
+
+def test_a_zone_that_is_no_longer_configured_can_still_be_reset():
+    _, alarm, _ = pressed()
+    from firmware.core.panel import Panel
+    from rigs.core import Rig, spec
+
+    r = Rig(Panel(spec(zones=(FOOT,)), 2))
+    r.start([alarm])
+    assert r.of(e.Reply, r.reset(target=BUTTON.name))[0].ok
+
+
+# ── health and codes ──
+
+
+def test_health_follows_changes_within_a_second_and_repeats_every_half_minute():
+    r = rig()
+    r.pass_time(1)
+    r.press()
+    (health,) = r.of(e.Health, r.pass_time(1))
+    assert (health.open_incidents, health.pending_alarms) == (1, 1)
+    again = r.of(e.Health, r.pass_time(61))
+    assert len(again) >= 2
+
+
+def test_an_idle_panel_asks_to_be_woken_seldom():
+    r = rig()
+    r.post(f.PathUp("main"))
+    r.pass_time(120)
+    wakes = 0
+    end = r.mono_s + 60
+    while r.panel.next_deadline() <= end:
+        r.mono_s = r.panel.next_deadline()
+        r.post(f.Tick())
+        wakes += 1
+    assert wakes <= 12
+
+
+def test_every_code_has_words_in_both_languages():
+    for code in CODES.values():
+        assert code.en
+        assert any("\u4e00" <= character <= "\u9fff" for character in code.zh)
+
+
+def test_facts_from_the_future_are_taken_as_now():
+    r = rig()
+    r.post(Level("booth-button", LoopState.ALARM, r.mono_s + 1000))
+    (alarm,) = r.stored("PA", r.pass_time(0.05))
+    assert alarm.raised.mono_s == pytest.approx(100.0)
