@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 SIZE_MAX = 1 << 20
+SHOWN_MAX = 60
 _MISSING = object()
 T = TypeVar("T")
 
@@ -69,7 +70,7 @@ def parse(raw: bytes, source: str) -> Config:
     return config
 
 
-def cross_check(config: Config) -> list[str]:
+def cross_check(config: Config) -> list[str]:  # noqa: C901 - a list of checks, one after another
     """What no single key can tell: pins used twice, names used twice, nothing to guard, nobody to tell."""
     problems: list[str] = []
     if not config.zone:
@@ -198,7 +199,7 @@ class _Reader:
     def _scalar(self, hint: Any, value: object, where: str, limits: Any) -> Any:
         if isinstance(hint, type) and issubclass(hint, enum.Enum):
             return self._choice(hint, value, where)
-        wanted = {str: str, Path: str, int: int, float: (int, float), bool: bool}[hint]
+        wanted: Any = {str: str, Path: str, int: int, float: (int, float), bool: bool}[hint]
         if not isinstance(value, wanted) or (isinstance(value, bool) and hint is not bool):
             self.problems.append(f"{where} = {_show(value)}: expected {_WORDS[hint]}, found {_kind(value)}")
             return None
@@ -235,7 +236,8 @@ def _limit(value: Any, limits: Any) -> str:
 
 
 def _show(value: object) -> str:
-    return repr(value) if len(repr(value)) <= 60 else repr(value)[:57] + "…"
+    text = repr(value)
+    return text if len(text) <= SHOWN_MAX else text[:SHOWN_MAX] + "…"
 
 
 def _kind(value: object) -> str:

@@ -54,7 +54,7 @@ def _row(field: dataclasses.Field[Any], kind: Any) -> str:
 def _toml(value: object) -> str:
     match value:
         case None | "":
-            return "–"
+            return "none"
         case bool():
             return f"`{str(value).lower()}`"
         case tuple():

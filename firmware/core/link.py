@@ -1,7 +1,7 @@
 """One path's connection as a pure machine: what is sent next, what is under way, when to give up, when to try again.
 
-The machine knows nothing of sockets. Its owner asks `due` what to do with the connection, `pull` what to send, and tells
-it what came of both. Three lanes wait here, in this order: alarms, notes (health, results of commands), events (faults
+The machine knows nothing of sockets. Its owner asks `due` what to do with the connection and `pull` what to send, and
+tells it what came of both. Three lanes wait here, in this order: alarms, notes (health, results of commands), events (faults
 and status). Alarms are first in, first out; four places under way are theirs alone.
 
 Nothing is lost here: an alarm stays until the broker answers for it, and what was under way when a connection broke is
@@ -340,7 +340,7 @@ class Link:
 
     def _answered(self, event: Event, took_s: float, now: float, *, accepted: bool) -> None:
         if not accepted:
-            self._events = collections.deque(sorted((event, *self._events), key=lambda item: item.report.id))
+            self._events.append(event)  # behind the others: what this one is refused for need not stop them
             if not self._paused:
                 self._refused_s = min(max(2 * self._refused_s, REFUSED_FIRST_S), REFUSED_CAP_S)
                 self._resume_s = now + self._refused_s

@@ -16,6 +16,10 @@ WORDS: dict[str, tuple[str, str]] = {
     "reset-who": ("解除报警必须写明姓名和原因", "a reset needs a name and a reason"),
     "no-zone": ("没有防区 {zone}；现有：{zones}", "there is no zone {zone}; there are: {zones}"),
     "bell-off": ("警笛已关闭；报警仍在", "the siren is off; the alarm stays"),
+    "help": (
+        "命令：status｜bell-off 姓名｜reset 防区|all 姓名 原因",
+        "commands: status | bell-off NAME | reset ZONE|all NAME REASON",
+    ),
     "no-verb": (
         "不认识命令 {verb}；可用：reset、bell-off、status",
         "unknown command {verb}; there are: reset, bell-off, status",

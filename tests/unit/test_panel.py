@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import pytest
-from rigs.core import BUTTON, FOOT, rig, shown
+from rigs.core import BUTTON, FOOT, Rig, rig, shown, spec
 
 from firmware.core import effects as e
 from firmware.core import facts as f
 from firmware.core.codes import CODES, ReportClass
 from firmware.core.effects import Pattern, Role
+from firmware.core.panel import Panel
 from firmware.core.report import Mark, ReportId, Step
+from firmware.core.zone import ZoneSpec, ZoneType
 from hal.types import Level, LoopState
 
 
@@ -63,8 +65,6 @@ def test_every_later_press_of_a_latched_zone_is_reported_in_the_same_incident():
 
 
 def test_ten_zones_at_once_are_ten_incidents_in_order():
-    from firmware.core.zone import ZoneSpec, ZoneType
-
     zones = tuple(ZoneSpec(f"z{k}", ZoneType.PANIC, 0.030, 120.0) for k in range(10))
     r = rig(zones=zones)
     for zone in zones:
@@ -274,8 +274,7 @@ def test_without_acknowledgement_an_alarm_is_repeated_after_2_4_5_5_seconds():
     r.press()
     times = []
     for _ in range(3000):
-        if any(isinstance(effect, e.Transmit) for effect in r.pass_time(0.01)):
-            times.append(r.mono_s - 100.03)
+        times += [r.mono_s - 100.03 for _ in r.of(e.Transmit, r.pass_time(0.01))]
     assert times == pytest.approx([2, 6, 11, 16, 21, 26], abs=0.02)
 
 
@@ -477,9 +476,6 @@ def test_a_cut_hold_up_wire_is_shown_like_any_fault():
 
 
 def restarted(reports, marks=(), epoch=2):
-    from firmware.core.panel import Panel
-    from rigs.core import Rig, spec
-
     r = Rig(Panel(spec(), epoch), mono_s=5.0)
     r.start(reports, marks)
     return r
@@ -539,9 +535,6 @@ def test_a_press_after_the_cut_on_a_latched_zone_joins_its_incident():
 
 def test_a_zone_that_is_no_longer_configured_can_still_be_reset():
     _, alarm, _ = pressed()
-    from firmware.core.panel import Panel
-    from rigs.core import Rig, spec
-
     r = Rig(Panel(spec(zones=(FOOT,)), 2))
     r.start([alarm])
     assert r.of(e.Reply, r.reset(target=BUTTON.name))[0].ok

@@ -1,4 +1,4 @@
-"""For any order of edges, link flaps, restarts, disk failures and acknowledgements: no incident lost, no identity twice."""
+"""For any order of edges, flaps, restarts, disk failures and receipts: no incident lost, no identity used twice."""
 
 from __future__ import annotations
 

@@ -1,0 +1,99 @@
+"""The technician's line: text to the same commands that the desk sends, results and events back as text."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING
+
+from firmware.core.commands import CONSOLE
+from firmware.core.effects import Reply, Say
+from firmware.core.facts import Command, Trouble, TroubleOver
+from firmware.core.words import say
+from hal.errors import DeviceLost
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from firmware.core.facts import Fact
+    from hal import ports
+
+ARGUMENTS = {"reset": 3, "bell-off": 1, "status": 0}
+"""Least number of words after each verb: reset ZONE|all NAME REASON…, bell-off NAME, status."""
+
+
+class Console:
+    """Reads commands and writes what they came to.
+
+    Args:
+        line: The serial line, or a scripted one.
+        language: "zh" or "en".
+        post: To the owner's inbox.
+
+    Synchronization: an actor for what is written; `read` on a thread of its own.
+    """
+
+    name = "console"
+
+    def __init__(self, line: ports.Console, language: str, post: Callable[[Fact], None]) -> None:
+        self._line = line
+        self._language = language
+        self._post = post
+        self._count = 0
+        self._lost = False
+
+    def handle(self, order: object) -> None:
+        """Write a `Say` or a `Reply`."""
+        if not isinstance(order, Say | Reply):
+            raise TypeError(f"the console takes Say and Reply, got {order!r}")
+        self._write(order.text)
+
+    def tick(self) -> None:
+        """Nothing is due here."""
+
+    def next_deadline(self) -> float:
+        """Never."""
+        return float("inf")
+
+    def close(self) -> None:
+        """The board gives the port back."""
+
+    def read(self, timeout_s: float) -> bool:
+        """Wait for one line and act on it; False while the line is lost."""
+        try:
+            text = self._line.read_line(timeout_s)
+        except DeviceLost as error:
+            self._lose(error)
+            return False
+        if self._lost:
+            self._lost = False
+            self._post(TroubleOver("console"))
+        if text is not None and text.strip():
+            self._obey(text.strip())
+        return True
+
+    def _obey(self, text: str) -> None:
+        try:
+            verb, *words = shlex.split(text)
+        except ValueError:
+            verb, *words = text.split()
+        if verb not in ARGUMENTS or len(words) < ARGUMENTS[verb]:
+            self._write(say(self._language, "help"))
+            return
+        target, actor, reason = "", "", ""
+        if verb == "reset":
+            target, actor, reason = "" if words[0] == "all" else words[0], words[1], " ".join(words[2:])
+        elif words:
+            actor = words[0]
+        self._count += 1
+        self._post(Command(f"{CONSOLE}-{self._count}", CONSOLE, verb, target, actor, reason))
+
+    def _write(self, text: str) -> None:
+        try:
+            self._line.write(f"{text}\n")
+        except DeviceLost as error:
+            self._lose(error)
+
+    def _lose(self, error: DeviceLost) -> None:
+        if not self._lost:
+            self._lost = True
+            self._post(Trouble("console", str(error)))
