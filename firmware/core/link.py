@@ -1,8 +1,8 @@
 """One path's connection as a pure machine: what is sent next, what is under way, when to give up, when to try again.
 
 The machine knows nothing of sockets. Its owner asks `due` what to do with the connection and `pull` what to send, and
-tells it what came of both. Three lanes wait here, in this order: alarms, notes (health, results of commands), events (faults
-and status). Alarms are first in, first out; four places under way are theirs alone.
+tells it what came of both. Three lanes wait here, in this order: alarms, notes (health, results of commands), events
+(faults and status). Alarms are first in, first out; four places under way are theirs alone.
 
 Nothing is lost here: an alarm stays until the broker answers for it, and what was under way when a connection broke is
 unsent again. Events belong to the backlog: after a break it takes all of them back.
