@@ -1,0 +1,355 @@
+"""The uplink: one path's actor. It owns the link (what to send when) and the pipe (how it travels).
+
+Transmit, Health, Reply, Wake ─▶ Link ─▶ wire ─▶ Pipe ─▶ broker
+PathUp, PathDown, Brokered, Refused, Receipt, Command ◀─ wire ◀─ Pipe ◀─ broker
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from typing import TYPE_CHECKING, assert_never
+
+from firmware.adapters.backlog import Backlog, Wake
+from firmware.adapters.pipe import Answered, Incoming, Letter, Lost, Pipe, PipeError, PipeEvent, Ready
+from firmware.core.effects import Health, Reply, Transmit
+from firmware.core.facts import Brokered, PathDown, PathUp, Refused, Trouble, TroubleOver
+from firmware.core.link import Alarm, Due, Event, Link, Note, State
+from firmware.wire import topics
+from firmware.wire.command import CommandGate, CommandRefused, encode_result
+from firmware.wire.fields import WireError
+from firmware.wire.health import encode_gone, encode_health
+from firmware.wire.receipt import decode_receipt
+from firmware.wire.report import encode_report
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from firmware.config import PathConfig
+    from firmware.core.facts import Fact
+    from firmware.core.link import Item
+    from firmware.core.report import Report
+    from firmware.wire.report import Site
+    from hal.ports import Clock
+
+log = logging.getLogger(__name__)
+
+NOBODY = 0x10
+"""MQTT 5 reason code: the broker took it, and nobody is subscribed."""
+ASKED_MAX = 256
+INPUT_EVERY_S = 60.0
+"""Bad input is told at most this often."""
+INPUT_QUIET_S = 600.0
+"""Without bad input for this long its trouble is over."""
+
+
+class Uplink:
+    """One path.
+
+    Args:
+        config: The path.
+        panel_id: This panel.
+        epoch: Its present epoch.
+        site: Where it stands.
+        panel_key: Signs reports, health and results; None leaves them unsigned.
+        receivers: The configured receivers with the keys shared with them.
+        backlog: Where faults and status come from; None on all paths but the primary.
+        pipe: The connection.
+        clock: Both clocks.
+        post: Where facts go.
+        random01: Random numbers, 0 to 1, for the pauses between tries.
+        gate: One for all paths, so that a command cannot be replayed on another; None makes one of its own.
+
+    Synchronization: one thread.
+    """
+
+    def __init__(
+        self,
+        config: PathConfig,
+        *,
+        panel_id: str,
+        epoch: int,
+        site: Site,
+        panel_key: bytes | None,
+        receivers: dict[str, bytes | None],
+        backlog: Backlog | None,
+        pipe: Pipe,
+        clock: Clock,
+        post: Callable[[Fact], None],
+        random01: Callable[[], float],
+        gate: CommandGate | None = None,
+    ) -> None:
+        self.name = f"uplink {config.name}"
+        self.link = Link(config.window)
+        self._path = config.name
+        self._panel = panel_id
+        self._epoch = epoch
+        self._site = site
+        self._key = panel_key
+        self._receivers = receivers
+        self._backlog = backlog
+        self._pipe = pipe
+        self._clock = clock
+        self._post = post
+        self._random01 = random01
+        self._gate = gate or CommandGate(panel_id, epoch, receivers)
+        self._doorman = Doorman(config.name, post)
+        self._health: Health | None = None
+        self._asked: dict[tuple[str, str], None] = {}
+        self._told_down: str | None = None
+        self._standing: set[str] = set()
+
+    # ── the actor ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def handle(self, order: object) -> None:
+        """Obey a `Transmit` of this path, a `Health`, a `Reply` or a `Wake`.
+
+        Raises:
+            TypeError: Any other order.
+        """
+        match order:
+            case Transmit():
+                self._transmit(order)
+            case Health():
+                self._health = order
+                self._note_health()
+            case Reply():
+                if (order.origin, order.command) in self._asked:
+                    del self._asked[order.origin, order.command]
+                    self._note_reply(order)
+            case Wake():
+                pass
+            case _:
+                raise TypeError(f"{self.name} knows no order {type(order).__name__}")
+        self._pump()
+
+    def tick(self) -> None:
+        """Look after the connection and send what may be sent."""
+        for event in self._pipe.drive():
+            self._on(event)
+        now_s = self._clock.now().mono_s
+        match self.link.due(now_s):
+            case Due.OPEN:
+                self._open()
+            case Due.CLOSE:
+                self._give_up()
+            case Due.NOTHING:
+                pass
+        self._doorman.settle(now_s)
+        self._pump()
+
+    def next_deadline(self) -> float:
+        """Monotonic seconds of the next `tick` that is wanted."""
+        return min(self.link.next_deadline(), self._pipe.next_deadline(), self._doorman.quiet_s)
+
+    def wait(self, fd: int, timeout_s: float) -> None:
+        """Wait for an order (`fd` becomes readable), for the connection, or for the time to pass; for the `Worker`."""
+        self._pipe.wait(fd, timeout_s)
+
+    def close(self) -> None:
+        """Say goodbye to the broker; idempotent."""
+        if self.link.state is State.UP:
+            gone = encode_gone(panel=self._panel, epoch=self._epoch, key=self._key)
+            self._pipe.publish(0, Letter(topics.health(self._panel), gone, retain=True))
+        self._pipe.close(orderly=True)
+
+    # ── orders ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _transmit(self, order: Transmit) -> None:
+        if not self.link.alarm(order.report, order.attempt, self._clock.now().mono_s):
+            why = f"path {self._path} holds as many alarms as it can; this one is repeated later"
+            self._post(Refused(self._path, order.report.id, 0, why))
+
+    def _note_health(self) -> None:
+        if self._health is None or self.link.state is not State.UP:
+            return
+        payload = encode_health(
+            self._health, panel=self._panel, epoch=self._epoch, now=self._clock.now(), key=self._key
+        )
+        self.link.note(Note("health", topics.health(self._panel), payload, retain=True))
+
+    def _note_reply(self, reply: Reply) -> None:
+        payload = encode_result(reply, panel=self._panel, key=self._key)
+        topic = topics.result(self._panel, reply.origin)
+        self.link.note(Note(f"result {reply.origin} {reply.command}", topic, payload))
+
+    # ── the connection ─────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _open(self) -> None:
+        subscribe = (topics.receipt(self._panel, "+"), topics.command(self._panel, "+"))
+        gone = encode_gone(panel=self._panel, epoch=self._epoch, key=self._key)
+        try:
+            self._pipe.open(subscribe, Letter(topics.health(self._panel), gone, retain=True))
+        except PipeError as error:
+            self._lost(str(error))
+        else:
+            self.link.greeted(self._clock.now().mono_s)
+
+    def _give_up(self) -> None:
+        what = "an answer to the connection" if self.link.state is State.OPENING else "its answer to a report"
+        self._pipe.close()
+        self._lost(f"path {self._path}: the broker owes {what} for too long; connecting anew", overdue=True)
+
+    def _lost(self, why: str, *, overdue: bool = False) -> None:
+        self.link.lost(self._clock.now().mono_s, self._random01(), overdue=overdue)
+        if self._backlog is not None:
+            self._backlog.give_back()
+        self._tell_down(why)
+
+    def _tell_down(self, why: str) -> None:
+        if why != self._told_down:
+            self._told_down = why
+            log.warning("%s", why)
+            self._post(PathDown(self._path, why))
+
+    def _ready(self, event: Ready) -> None:
+        self.link.opened(event.receive_maximum, self._clock.now().mono_s)
+        self._stand("certificate", event.notice)
+        self._note_health()
+        if event.complaint:
+            self._tell_down(event.complaint)
+            return
+        self._told_down = None
+        log.info("path %s is up", self._path)
+        self._post(PathUp(self._path))
+
+    def _stand(self, what: str, why: str) -> None:
+        source = f"path {self._path} {what}"
+        if why:
+            self._standing.add(source)
+            self._post(Trouble(source, why))
+        elif source in self._standing:
+            self._standing.discard(source)
+            self._post(TroubleOver(source))
+
+    # ── what the pipe tells ────────────────────────────────────────────────────────────────────────────────────────
+
+    def _on(self, event: PipeEvent) -> None:
+        match event:
+            case Ready():
+                self._ready(event)
+            case Answered():
+                self._answered(event)
+            case Incoming():
+                self._incoming(event)
+            case Lost():
+                self._lost(event.why)
+            case _:
+                assert_never(event)
+
+    def _answered(self, event: Answered) -> None:
+        accepted = event.reason == 0
+        item = self.link.acked(event.token, self._clock.now().mono_s, accepted=accepted)
+        match item:
+            case Alarm(report):
+                fact = Brokered(self._path, report.id) if accepted else self._refused(report, event)
+                self._post(fact)
+            case Event(report):
+                self._event_answered(report, event, accepted=accepted)
+            case Note() | None:
+                pass
+            case _:
+                assert_never(item)
+
+    def _event_answered(self, report: Report, event: Answered, *, accepted: bool) -> None:
+        if accepted:
+            if self._backlog is not None:
+                self._backlog.done((report.id,))
+            self._stand("receiver", "")
+        elif not report.covert:
+            self._stand("receiver", self._refused(report, event).why)
+
+    def _refused(self, report: Report, event: Answered) -> Refused:
+        if event.reason == NOBODY:
+            topic = topics.report(self._panel, report.cls)
+            why = f"path {self._path}: nobody is subscribed to {topic}: is the receiver running?"
+        else:
+            why = f"path {self._path}: the broker refuses reports: {event.why} (reason {event.reason:#04x})"
+        return Refused(self._path, report.id, event.reason, why)
+
+    def _incoming(self, event: Incoming) -> None:
+        now = self._clock.now()
+        try:
+            self._read(event)
+        except CommandRefused as refused:
+            self._note_reply(Reply(refused.command, refused.origin, ok=False, text=str(refused)))
+            self._doorman.refuse(str(refused), now.mono_s)
+        except WireError as error:
+            self._doorman.refuse(str(error), now.mono_s)
+
+    def _read(self, event: Incoming) -> None:
+        if event.why:
+            raise WireError("message", "payload", event.why, "a receipt or command of this panel")
+        kind, _, receiver = event.topic.removeprefix(f"{topics.ROOT}/{self._panel}/").partition("/")
+        if kind == "receipt":
+            self._post(decode_receipt(event.payload, receiver=receiver, panel=self._panel, receivers=self._receivers))
+        elif kind == "command":
+            command = self._gate.admit(event.payload, receiver=receiver, now=self._clock.now())
+            self._asked[command.origin, command.id] = None
+            if len(self._asked) > ASKED_MAX:
+                del self._asked[next(iter(self._asked))]
+            self._post(command)
+        else:
+            raise WireError("message", "topic", event.topic, "one that this panel subscribed to")
+
+    # ── sending ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _pump(self) -> None:
+        while True:
+            now = self._clock.now()
+            while (out := self.link.pull(now.mono_s)) is not None:
+                self._pipe.publish(out.token, self._letter(out.item))
+            hungry = self.link.appetite() if self._backlog is not None else 0
+            reports = self._backlog.take(hungry) if hungry and self._backlog is not None else []
+            if not reports:
+                return
+            self.link.feed(reports)
+
+    def _letter(self, item: Item) -> Letter:
+        match item:
+            case Alarm(report, attempt):
+                return self._report(report, attempt)
+            case Event(report):
+                return self._report(report, 1)
+            case Note():
+                return Letter(item.topic, item.payload, item.retain)
+            case _:
+                assert_never(item)
+
+    def _report(self, report: Report, attempt: int) -> Letter:
+        payload = encode_report(
+            report, site=self._site, now=self._clock.now(), epoch=self._epoch, attempt=attempt, key=self._key
+        )
+        return Letter(topics.report(self._panel, report.cls), payload)
+
+
+class Doorman:
+    """Tells of bad input, but not more often than a person can read.
+
+    Synchronization: one thread.
+    """
+
+    def __init__(self, path: str, post: Callable[[Fact], None]) -> None:
+        self._source = f"path {path} input"
+        self._post = post
+        self._silent = 0
+        self._next_s = -math.inf
+        self.quiet_s = math.inf
+        """When the trouble is over if nothing bad comes any more."""
+
+    def refuse(self, why: str, now_s: float) -> None:
+        """One bad message came."""
+        self.quiet_s = now_s + INPUT_QUIET_S
+        if now_s < self._next_s:
+            self._silent += 1
+            return
+        more = f" ({self._silent} more since the last line)" if self._silent else ""
+        log.warning("%s refused: %s%s", self._source, why, more)
+        self._post(Trouble(self._source, why))
+        self._silent, self._next_s = 0, now_s + INPUT_EVERY_S
+
+    def settle(self, now_s: float) -> None:
+        """Say that it is over when it is."""
+        if now_s >= self.quiet_s:
+            self.quiet_s = math.inf
+            self._post(TroubleOver(self._source))
