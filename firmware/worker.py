@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 NEVER = math.inf
+STOP_S = 3.0
 QUIET_S = 60.0
 """An adapter that raised is called sound again after this long without another exception."""
 
@@ -175,6 +176,37 @@ class Worker:
             log.exception("adapter %s raised", self.actor.name)
             self._failed_at = self._clock.now().mono_s
             self._post(Trouble(f"adapter {self.actor.name}", f"{type(error).__name__}: {error}"))
+
+
+class Threads:
+    """A crew of threads, one an actor.
+
+    Synchronization: one thread.
+    """
+
+    def __init__(self, clock: Clock, post: Callable[[Fact], None]) -> None:
+        self._clock = clock
+        self._post = post
+        self._workers: list[Worker] = []
+        self._started = 0
+
+    def take_on(self, actor: Actor, wait: Callable[[int, float], None] | None = None) -> Worker:
+        """Give an actor a thread, which begins with `start`."""
+        worker = Worker(actor, self._clock, self._post, wait)
+        self._workers.append(worker)
+        return worker
+
+    def start(self) -> None:
+        """Start everybody who has not been started."""
+        for worker in self._workers[self._started :]:
+            worker.start()
+        self._started = len(self._workers)
+
+    def stop(self) -> None:
+        """Stop everybody, those who came last first; whoever hangs is left behind and named in the log."""
+        for worker in reversed(self._workers[: self._started]):
+            if not worker.stop(STOP_S):
+                log.error("adapter %s did not stop within %.0f s", worker.actor.name, STOP_S)
 
 
 def _wait_readable(fd: int, timeout_s: float) -> None:

@@ -1,0 +1,239 @@
+"""`gatebooth run`: the panel as a process, with its signals, its configuration's safety net and a simulated button."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import random
+import re
+import secrets
+import signal
+import sys
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+from hal.board import open_board
+
+from firmware.adapters.media_link import MediaLink
+from firmware.adapters.mqtt_pipe import MqttPipe
+from firmware.app import App, Parts, board_spec
+from firmware.config_file import ConfigError, check_files, load, parse
+from firmware.core.effects import Progress, Store
+from firmware.core.facts import Trouble
+from firmware.files import replace_file
+from firmware.media.spec import MediaSpec
+from firmware.worker import Threads
+from hal.clock import SystemClock
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable
+
+    from hal.board import Board
+
+    from firmware.config import Config
+    from firmware.core.effects import Effect
+
+log = logging.getLogger(__name__)
+
+LAST_GOOD = "panel.last-good.toml"
+DEFAULT_STATE = Path("/var/lib/gatebooth")
+CONSOLE_WAIT_S = 0.5
+CONSOLE_RETRY_S = 5.0
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of `gatebooth run`."""
+    parser.add_argument("--config", type=Path, required=True, help="the panel's TOML file")
+    parser.add_argument("--json-steps", action="store_true", help="print every step of every alarm as a JSON line")
+    parser.add_argument(
+        "--control-stdin", action="store_true", help="simulated board: take 'press ZONE' lines on stdin"
+    )
+
+
+def main(args: argparse.Namespace) -> int:
+    """Run the panel until SIGTERM or SIGINT; SIGHUP takes up a changed configuration."""
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
+    try:
+        config, complaint = take_config(args.config)
+    except ConfigError as error:
+        sys.stderr.write(f"{error}\nno last good configuration was found: correct the file and start again\n")
+        return 2
+    process = Process(args, config, complaint)
+    process.run()
+    if process.again:
+        os.execv(sys.executable, [sys.executable, "-m", "firmware.cli", *sys.argv[1:]])  # noqa: S606 - itself
+    return 0
+
+
+def take_config(path: Path) -> tuple[Config, str]:
+    """The configuration, or the last good one and what is wrong with the file.
+
+    Raises:
+        ConfigError: The file is bad and there is no last good one.
+    """
+    try:
+        config = load(path)
+    except ConfigError as error:
+        for place in _places(path):
+            try:
+                kept = load(place / LAST_GOOD)
+            except ConfigError:
+                continue
+            return kept, f"{path} is bad, running with the last good one: {'; '.join(error.problems)}"
+        raise
+    try:
+        keep = config.panel.state_dir / LAST_GOOD
+        raw = path.read_bytes()
+        if not keep.exists() or keep.read_bytes() != raw:
+            config.panel.state_dir.mkdir(parents=True, exist_ok=True)
+            replace_file(keep, raw)
+    except OSError as error:
+        return config, f"no copy of the configuration can be kept in {config.panel.state_dir}: {error.strerror}"
+    return config, ""
+
+
+def _places(path: Path) -> list[Path]:
+    """Folders where a last good configuration may lie: the one that the bad file still names, then the usual ones."""
+    try:
+        found = re.search(rb'^\s*state_dir\s*=\s*["\']([^"\'\n]+)["\']', path.read_bytes(), re.MULTILINE)
+    except OSError:
+        found = None
+    named = [Path(os.fsdecode(found.group(1)))] if found else []
+    given = os.environ.get("STATE_DIRECTORY")
+    return [*named, *([Path(given)] if given else []), DEFAULT_STATE]
+
+
+class Process:
+    """One run of the panel.
+
+    Args:
+        args: The options of `gatebooth run`.
+        config: What to run.
+        complaint: What was wrong with the configuration file, or "".
+
+    Synchronization: the main thread; its helpers are threads that only post.
+    """
+
+    def __init__(self, args: argparse.Namespace, config: Config, complaint: str) -> None:
+        self.again = False
+        self._args = args
+        self._config = config
+        self._stopping = threading.Event()
+        clock = SystemClock()
+        self._board = open_board(board_spec(config), clock=clock)
+        media_spec = MediaSpec.of(config, 0)
+        parts = Parts(
+            board=self._board,
+            clock=clock,
+            crew=lambda post: Threads(clock, post),
+            pipe=lambda path: MqttPipe(path, client_id=client_id(config, path.name), clock=clock),
+            media=self._media(clock) if media_spec.has_sources else None,
+            random01=random.random,
+            random53=lambda: secrets.randbits(53),
+            watch=steps(sys.stdout) if args.json_steps else _ignore,
+        )
+        self._app = App(config, parts)
+        if complaint:
+            self._app.inbox.post(Trouble("configuration", complaint))
+        for problem in check_files(config):
+            self._app.inbox.post(Trouble(f"configuration {problem.partition(':')[0]}", problem))
+
+    def run(self) -> None:
+        """Arm, decide until told to stop, stop."""
+        signal.signal(signal.SIGTERM, lambda *_: self._app.inbox.close())
+        signal.signal(signal.SIGINT, lambda *_: self._app.inbox.close())
+        signal.signal(signal.SIGHUP, lambda *_: self._helper(self._reload))
+        self._app.arm()
+        if self._args.json_steps:
+            _line(sys.stdout, armed=True, panel=self._config.panel.id, epoch=self._app.epoch)
+        if self._app.console is not None:
+            self._helper(self._read_console)
+        if self._args.control_stdin:
+            self._helper(self._take_stdin)
+        try:
+            self._app.owner.run()
+        finally:
+            self._stopping.set()
+            self._app.stop()
+
+    def _media(self, clock: SystemClock) -> Callable[..., object]:
+        def link(epoch: int, post: Callable[..., None]) -> tuple[MediaLink, Callable[[int, float], None]]:
+            made = MediaLink(MediaSpec.of(self._config, epoch), clock=clock, post=post)
+            return made, made.wait
+
+        return link
+
+    def _helper(self, work: Callable[[], None]) -> None:
+        threading.Thread(target=work, name=work.__name__, daemon=True).start()
+
+    def _reload(self) -> None:
+        try:
+            parse(self._args.config.read_bytes(), str(self._args.config))
+        except (ConfigError, OSError) as error:
+            self._app.inbox.post(Trouble("configuration", f"kept the running one: {error}"))
+            return
+        self.again = True
+        self._app.inbox.close()
+
+    def _read_console(self) -> None:
+        console = self._app.console
+        while console is not None and not self._stopping.is_set():
+            if not console.read(CONSOLE_WAIT_S):
+                self._stopping.wait(CONSOLE_RETRY_S)
+
+    def _take_stdin(self) -> None:
+        for text in sys.stdin:
+            answer = control(self._board, text)
+            if answer:
+                log.warning("%s", answer)
+
+
+def control(board: Board, text: str) -> str:
+    """Obey one line for the simulated board, `press ZONE` or `release ZONE`; a complaint, or ""."""
+    verb, _, name = text.strip().partition(" ")
+    loop = board.loops.get(name)
+    action = getattr(loop, verb, None) if verb in ("press", "release", "cut", "short", "mend") else None
+    if action is None:
+        return f"no such order or zone: {text.strip()[:80]!r}; zones: {', '.join(board.loops)}"
+    action()
+    return ""
+
+
+def client_id(config: Config, path: str) -> str:
+    """MQTT client identity of a path; the path stands in it only where a panel has several."""
+    return f"gatebooth-{config.panel.id}" + (f"-{path}" if len(config.path) > 1 else "")
+
+
+def steps(out: TextIO) -> Callable[[Effect], None]:
+    """A watcher that prints the chain of receipt as JSON lines; covert alarms are never among them."""
+
+    def watch(effect: Effect) -> None:
+        match effect:
+            case Progress():
+                _line(
+                    out,
+                    step=effect.step.value,
+                    id=str(effect.id),
+                    ms=round(effect.after_s * 1000, 3),
+                    by=effect.by,
+                    code=effect.code,
+                    zone=effect.zone,
+                )
+            case Store(report) if report.code == "LE" and not report.covert:
+                _line(out, evidence_sealed=str(report.incident), **dict(report.detail))
+            case Store(report) if report.code in ("YX", "YC") and not report.covert:
+                _line(out, trouble=dict(report.detail))
+
+    return watch
+
+
+def _line(out: TextIO, **values: object) -> None:
+    out.write(json.dumps(values, ensure_ascii=False) + "\n")
+    out.flush()
+
+
+def _ignore(_: Effect) -> None:
+    """Nobody watches."""

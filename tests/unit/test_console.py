@@ -1,0 +1,96 @@
+"""The technician's line: one path for commands, clear answers in both languages."""
+
+from __future__ import annotations
+
+import pytest
+
+from firmware.adapters.console import Console
+from firmware.core.effects import Reply, Say
+from firmware.core.facts import Command, Trouble, TroubleOver
+from hal.errors import DeviceLost
+
+
+class Line:
+    def __init__(self, *lines):
+        self.lines = list(lines)
+        self.written = []
+        self.lost = False
+
+    def read_line(self, timeout_s):
+        if self.lost:
+            raise DeviceLost("serial /dev/ttyUSB0 is gone")
+        return self.lines.pop(0) if self.lines else None
+
+    def write(self, text):
+        if self.lost:
+            raise DeviceLost("serial /dev/ttyUSB0 is gone")
+        self.written.append(text)
+
+
+def typed(*lines, language="en"):
+    line, facts = Line(*lines), []
+    console = Console(line, language, facts.append)
+    for _ in lines:
+        console.read(0)
+    return console, line, facts
+
+
+def test_a_reset_names_zone_person_and_reason():
+    _, _, facts = typed('reset booth-button "Li Ming" checked on site')
+    assert facts == [Command("console-1", "console", "reset", "booth-button", "Li Ming", "checked on site")]
+
+
+def test_reset_all_means_every_zone():
+    _, _, (command,) = typed("reset all Li over")
+    assert command.target == ""
+
+
+@pytest.mark.parametrize("text", ["reset", "reset all", "reset all Li", "disarm all Li now", "bell-off", "help", "?"])
+def test_what_is_no_command_is_answered_with_the_commands(text):
+    _, line, facts = typed(text)
+    assert facts == []
+    assert "reset ZONE|all NAME REASON" in line.written[0]
+
+
+def test_a_technician_who_reads_chinese_is_answered_in_chinese():
+    _, line, _ = typed("帮助", language="zh")
+    assert "命令" in line.written[0]
+
+
+@pytest.mark.parametrize("text", ['reset all "Li', "\ufffd\ufffd", "a" * 256, "reset all '", "\\"])
+def test_rubbish_is_answered_and_harms_nothing(text):
+    _, line, _ = typed(text)
+    assert len(line.written) <= 1
+
+
+def test_blank_lines_are_not_answered():
+    _, line, facts = typed("", "   ")
+    assert (line.written, facts) == ([], [])
+
+
+def test_every_command_has_a_number_of_its_own():
+    _, _, facts = typed("status", "status")
+    assert [fact.id for fact in facts] == ["console-1", "console-2"]
+
+
+def test_results_and_events_are_written_as_lines():
+    console, line, _ = typed()
+    console.handle(Reply("console-1", "console", ok=True, text="reset: booth-button"))
+    console.handle(Say("booth-button: panic alarm"))
+    assert line.written == ["reset: booth-button\n", "booth-button: panic alarm\n"]
+
+
+def test_a_lost_line_is_one_trouble_and_its_return_another():
+    console, line, facts = typed()
+    line.lost = True
+    assert not console.read(0)
+    console.handle(Say("x"))
+    line.lost = False
+    assert console.read(0)
+    assert facts == [Trouble("console", "serial /dev/ttyUSB0 is gone"), TroubleOver("console")]
+
+
+def test_an_order_of_another_kind_is_a_defect():
+    console, _, _ = typed()
+    with pytest.raises(TypeError):
+        console.handle("x")
