@@ -8,20 +8,22 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Protocol, assert_never
 
 from hal.board import BoardSpec, ConsoleSpec, LoopSpec, OutputSpec
 
+from firmware.adapters.backlog import Wake
 from firmware.adapters.console import Console
 from firmware.adapters.inputs import Inputs
 from firmware.adapters.journal import Journal
 from firmware.adapters.outputs import Outputs
-from firmware.adapters.uplink import Uplink, Wake
+from firmware.adapters.uplink import Uplink
 from firmware.core import effects as e
 from firmware.core.commands import CONSOLE
-from firmware.core.facts import Trouble
+from firmware.core.facts import Fact, Trouble
 from firmware.core.panel import Panel, PanelSpec
 from firmware.core.zone import ZoneSpec
 from firmware.loop import Inbox, Owner
@@ -29,14 +31,12 @@ from firmware.wire.report import Site
 from firmware.wire.sign import load_key
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from hal.board import Board
 
     from firmware.adapters.pipe import Pipe
     from firmware.config import Config, PathConfig, ReceiverConfig
-    from firmware.core.facts import Fact
     from firmware.worker import Actor
     from hal.ports import Clock
 
@@ -69,6 +69,10 @@ class Crew(Protocol):
         ...
 
 
+MakeMedia = Callable[[int, Callable[[Fact], None]], tuple["Actor", Callable[[int, float], None] | None]]
+"""Epoch and the place to post facts, to the link to the media child and how its thread waits."""
+
+
 @dataclass(frozen=True, slots=True)
 class Parts:
     """What the application is put together from.
@@ -88,7 +92,7 @@ class Parts:
     clock: Clock
     crew: Callable[[Callable[[Fact], None]], Crew]
     pipe: Callable[[PathConfig], Pipe]
-    media: Callable[[int, Callable[[Fact], None]], tuple[Actor, Callable[[int, float], None] | None]] | None
+    media: MakeMedia | None
     random01: Callable[[], float]
     random53: Callable[[], int]
     watch: Callable[[e.Effect], None]

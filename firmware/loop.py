@@ -27,59 +27,84 @@ SLOW_S = 0.1
 """A fact that waited longer than this, or a decision that took longer, is told: alarms share this thread."""
 
 
+class Inbox:
+    """Facts on their way to the owner, each with the time at which it was posted.
+
+    Synchronization: `post` and `close` from any thread; `take` from the owner's.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._facts: queue.SimpleQueue[tuple[float, Fact] | None] = queue.SimpleQueue()
+
+    def post(self, fact: Fact) -> None:
+        """Put a fact in; never blocks, never raises."""
+        self._facts.put((self._clock.now().mono_s, fact))
+
+    def close(self) -> None:
+        """Let the owner stop after the facts that are in now."""
+        self._facts.put(None)
+
+    def take(self, patience_s: float) -> tuple[float, Fact] | None:
+        """The oldest fact with its time; None once closed.
+
+        Raises:
+            queue.Empty: None came within `patience_s`.
+        """
+        return self._facts.get(timeout=patience_s) if patience_s > 0 else self._facts.get_nowait()
+
+
 class Owner:
     """Runs the core.
 
     Args:
         panel: The core, started already.
+        inbox: Where facts come from.
         clock: The board's.
         obey: Hands one effect to its adapter; never blocks.
         watchdog: Petted about once a second.
 
-    Synchronization: `post` and `stop` from any thread; `run` and `step` from one.
+    Synchronization: one thread.
     """
 
-    def __init__(self, panel: Panel, clock: Clock, obey: Callable[[Effect], None], watchdog: Watchdog) -> None:
+    def __init__(
+        self, panel: Panel, inbox: Inbox, clock: Clock, obey: Callable[[Effect], None], watchdog: Watchdog
+    ) -> None:
         self._panel = panel
+        self._inbox = inbox
         self._clock = clock
         self._obey = obey
         self._watchdog = watchdog
-        self._inbox: queue.SimpleQueue[tuple[float, Fact] | None] = queue.SimpleQueue()
         self._pet_s = -math.inf
 
-    def post(self, fact: Fact) -> None:
-        """Put a fact into the inbox; never blocks, never raises."""
-        self._inbox.put((self._clock.now().mono_s, fact))
-
-    def stop(self) -> None:
-        """Make `run` return after the facts that are in the inbox now."""
-        self._inbox.put(None)
-
     def run(self) -> None:
-        """Decide until stopped."""
+        """Decide until the inbox is closed."""
         while self.step(PET_S):
             pass
 
     def step(self, patience_s: float) -> bool:
-        """Wait for one fact or deadline, at most `patience_s`, and decide; False once stopped."""
+        """Wait for one fact or deadline, at most `patience_s`, and decide; False once the inbox is closed."""
         now_s = self._clock.now().mono_s
         if now_s - self._pet_s >= PET_S:
             self._pet_s = now_s
             self._watchdog.pet()
-        pause_s = min(patience_s, self._panel.next_deadline() - now_s)
         try:
-            item = self._inbox.get(timeout=pause_s) if pause_s > 0 else self._inbox.get_nowait()
+            item = self._inbox.take(min(patience_s, self._panel.next_deadline() - now_s))
         except queue.Empty:
-            item = (now_s, Tick())
+            item = (self._clock.now().mono_s, Tick())
         if item is None:
             return False
         self._decide(*item)
         return True
+
+    def next_deadline(self) -> float:
+        """When the core wants to be woken; for those who step it in virtual time."""
+        return self._panel.next_deadline()
 
     def _decide(self, posted_s: float, fact: Fact) -> None:
         now = self._clock.now()
         for effect in self._panel.handle(fact, now):
             self._obey(effect)
         waited_s, took_s = now.mono_s - posted_s, self._clock.now().mono_s - now.mono_s
-        if took_s > SLOW_S or (waited_s > SLOW_S and not isinstance(fact, Tick)):
+        if max(waited_s, took_s) > SLOW_S:
             log.warning("slow: %s waited %.3f s, deciding took %.3f s", type(fact).__name__, waited_s, took_s)

@@ -18,7 +18,7 @@ from hal.board import open_board
 
 from firmware.adapters.media_link import MediaLink
 from firmware.adapters.mqtt_pipe import MqttPipe
-from firmware.app import App, Parts, board_spec
+from firmware.app import App, MakeMedia, Parts, board_spec
 from firmware.config_file import ConfigError, check_files, load, parse
 from firmware.core.effects import Progress, Store
 from firmware.core.facts import Trouble
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
     from firmware.config import Config
     from firmware.core.effects import Effect
+    from firmware.core.facts import Fact
+    from firmware.worker import Actor
 
 log = logging.getLogger(__name__)
 
@@ -129,7 +131,7 @@ class Process:
             board=self._board,
             clock=clock,
             crew=lambda post: Threads(clock, post),
-            pipe=lambda path: MqttPipe(path, client_id=client_id(config, path.name), clock=clock),
+            pipe=lambda path: MqttPipe(path, config.panel.id, clock),
             media=self._media(clock) if media_spec.has_sources else None,
             random01=random.random,
             random53=lambda: secrets.randbits(53),
@@ -159,8 +161,8 @@ class Process:
             self._stopping.set()
             self._app.stop()
 
-    def _media(self, clock: SystemClock) -> Callable[..., object]:
-        def link(epoch: int, post: Callable[..., None]) -> tuple[MediaLink, Callable[[int, float], None]]:
+    def _media(self, clock: SystemClock) -> MakeMedia:
+        def link(epoch: int, post: Callable[[Fact], None]) -> tuple[Actor, Callable[[int, float], None]]:
             made = MediaLink(MediaSpec.of(self._config, epoch), clock=clock, post=post)
             return made, made.wait
 
@@ -200,11 +202,6 @@ def control(board: Board, text: str) -> str:
         return f"no such order or zone: {text.strip()[:80]!r}; zones: {', '.join(board.loops)}"
     action()
     return ""
-
-
-def client_id(config: Config, path: str) -> str:
-    """MQTT client identity of a path; the path stands in it only where a panel has several."""
-    return f"gatebooth-{config.panel.id}" + (f"-{path}" if len(config.path) > 1 else "")
 
 
 def steps(out: TextIO) -> Callable[[Effect], None]:
