@@ -26,7 +26,7 @@ LOST_SOUND_S = 1.0
 RING_BYTES_MAX = 48 * 2**20
 """Pictures held of one camera: 30 s at 12 Mbit/s. A camera that sends more keeps less."""
 MARGIN_S = 3.0
-"""Sound kept even without a pre-roll: a clip begins at a keyframe, and pictures come later than sound."""
+"""Sound kept beyond the pre-roll: a clip begins at the keyframe before it, and pictures come later than sound."""
 
 
 class SourceClock:
@@ -185,7 +185,7 @@ class SoundRing:
         self._frame_bytes = 2 * round(rate_hz * FRAME_S)
         self._clock = SourceClock()
         self._frames: collections.deque[SoundFrame] = collections.deque(
-            maxlen=round(max(horizon_s, MARGIN_S) / FRAME_S) + 1
+            maxlen=round((horizon_s + MARGIN_S) / FRAME_S) + 1
         )
         self._rest = b""
         self._samples = 0
