@@ -19,7 +19,8 @@ Drawn from the literals in the code (`python -m firmware.state_reference`); a te
 
 def page() -> str:
     """The whole page."""
-    return "\n".join([HEAD, _chain(), _lamp(), _link(), _zones(), _codes()])
+    sections = (HEAD, _chain(), _lamp(), _link(), _zones(), _codes())
+    return "\n".join(sections)
 
 
 def _chain() -> str:
