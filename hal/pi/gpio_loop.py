@@ -1,0 +1,115 @@
+"""A loop on a GPIO pin: two states, pulled up, switched to ground."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import TYPE_CHECKING, Any
+
+import gpiozero
+
+from hal.errors import DeviceLost, PinInUse
+from hal.types import Level, LoopState
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from hal.pi.pins import Pins
+    from hal.ports import Clock
+
+log = logging.getLogger(__name__)
+
+
+class GpioLoop:
+    """A button or contact between a pin and ground.
+
+    Debouncing belongs to the core: the library's own (`bounce_time`) drops edges and dates the rest late.
+
+    Args:
+        name: The loop's name.
+        pin: GPIO number (BCM).
+        contact: "closes" when an alarm joins pin and ground, "opens" when it breaks them.
+        pins: The board's pins.
+        clock: Dates the edges.
+
+    Raises:
+        PinInUse: Someone in this process holds the pin.
+        DeviceLost: The pin is not there, or another process holds it.
+
+    Synchronization: `read` from any thread; the watcher is called on lgpio's thread.
+    """
+
+    def __init__(self, name: str, pin: int, contact: str, pins: Pins, clock: Clock) -> None:
+        self._name = name
+        self._label = f"loop {name} on pin GPIO{pin}"
+        self._alarm_is_high = contact == "opens"
+        self._pins = pins
+        self._clock = clock
+        self._post: Callable[[Level], None] | None = None
+        # Held while the watcher runs, so that close() can promise that no call begins after it.
+        self._gate = threading.RLock()
+        self._closed = False
+        self._device = self._open(pin)
+        self._pin = self._device.pin
+
+    @property
+    def name(self) -> str:
+        """The loop's name."""
+        return self._name
+
+    def read(self) -> LoopState:
+        """The level at this instant."""
+        self._check_open()
+        try:
+            return self._state(bool(self._pin.state))
+        except self._pins.errors as error:
+            raise DeviceLost(f"{self._label} cannot be read: {error}") from error
+
+    def watch(self, post: Callable[[Level], None]) -> None:
+        """Have `post` called at every edge; a second watcher replaces the first."""
+        self._check_open()
+        self._post = post
+        try:
+            self._pin.when_changed = self._edge
+        except self._pins.errors as error:
+            raise DeviceLost(f"{self._label} gives no edges: {error}; its level is still read") from error
+
+    def close(self) -> None:
+        """Give the pin back."""
+        with self._gate:
+            if self._closed:
+                return
+            self._closed = True
+        try:
+            # Or lgpio's pin, taken a second time, would believe that it still watches and stay deaf.
+            self._pin.when_changed = None
+            self._device.close()
+        except self._pins.errors as error:
+            log.warning("%s was given back with an error: %s", self._label, error)
+
+    def _open(self, pin: int) -> Any:
+        device = None
+        try:
+            device = gpiozero.InputDevice(pin, pull_up=True, pin_factory=self._pins.factory)
+            device.pin.bounce = None
+            device.pin.edges = "both"
+        except gpiozero.GPIOPinInUse as error:
+            raise PinInUse(f"{self._label}: {error}; give one of them another pin") from error
+        except self._pins.errors as error:
+            if device is not None:
+                device.close()
+            raise DeviceLost(f"{self._label} cannot be opened: {error}") from error
+        return device
+
+    def _edge(self, _ticks: float, high: int) -> None:
+        level = Level(self._name, self._state(bool(high)), self._clock.now().mono_s)
+        with self._gate:
+            if not self._closed and self._post is not None:
+                self._post(level)
+
+    def _state(self, high: bool) -> LoopState:  # noqa: FBT001 - a level is one bit
+        return LoopState.ALARM if high == self._alarm_is_high else LoopState.NORMAL
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise DeviceLost(f"{self._label} is closed")

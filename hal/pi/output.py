@@ -1,0 +1,85 @@
+"""A relay or lamp on a GPIO pin."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+import gpiozero
+
+from hal.errors import DeviceLost, PinInUse
+
+if TYPE_CHECKING:
+    from hal.pi.pins import Pins
+
+log = logging.getLogger(__name__)
+
+
+class GpioOutput:
+    """One pin driven on or off; off at the start and after `close`.
+
+    Args:
+        name: The output's name.
+        pin: GPIO number (BCM).
+        active_high: Whether the pin is high when on.
+        pins: The board's pins.
+
+    Raises:
+        PinInUse: Someone in this process holds the pin.
+        DeviceLost: The pin is not there, or another process holds it.
+
+    Synchronization: any thread.
+    """
+
+    def __init__(self, name: str, pin: int, active_high: bool, pins: Pins) -> None:  # noqa: FBT001 - as configured
+        self._name = name
+        self._label = f"output {name} on pin GPIO{pin}"
+        self._pins = pins
+        self._closed = False
+        self._device = self._open(pin, active_high=active_high)
+
+    @property
+    def name(self) -> str:
+        """The output's name."""
+        return self._name
+
+    def set(self, *, on: bool) -> None:
+        """Drive the output."""
+        self._check_open()
+        try:
+            self._device.value = int(on)
+        except self._pins.errors as error:
+            raise DeviceLost(f"{self._label} cannot be switched {'on' if on else 'off'}: {error}") from error
+
+    def get(self) -> bool:
+        """The state that the pin is driven to."""
+        self._check_open()
+        try:
+            return bool(self._device.value)
+        except self._pins.errors as error:
+            raise DeviceLost(f"{self._label} cannot be read: {error}") from error
+
+    def close(self) -> None:
+        """Switch off and give the pin back."""
+        if self._closed:
+            return
+        self._closed = True
+        try:
+            self._device.off()
+            self._device.close()
+        except self._pins.errors as error:
+            log.warning("%s was given back with an error: %s", self._label, error)
+
+    def _open(self, pin: int, *, active_high: bool) -> Any:
+        try:
+            return gpiozero.DigitalOutputDevice(
+                pin, active_high=active_high, initial_value=False, pin_factory=self._pins.factory
+            )
+        except gpiozero.GPIOPinInUse as error:
+            raise PinInUse(f"{self._label}: {error}; give one of them another pin") from error
+        except self._pins.errors as error:
+            raise DeviceLost(f"{self._label} cannot be opened: {error}") from error
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise DeviceLost(f"{self._label} is closed")
