@@ -156,12 +156,15 @@ class Desk:
         """Take a panel's answer to a command."""
         return [e.ResultCame(result)]
 
-    def evidence(self, incident: ReportId, *, sealed: bool = False) -> None:
+    def evidence(self, incident: ReportId) -> None:
         """Count a file of evidence that was saved."""
-        known = self.incidents.get(incident)
-        if known is not None:
-            known.files += 1
-            known.sealed = known.sealed or sealed
+        if incident in self.incidents:
+            self.incidents[incident].files += 1
+
+    def seal(self, incident: ReportId) -> None:
+        """Note that an incident's manifest came."""
+        if incident in self.incidents:
+            self.incidents[incident].sealed = True
 
     def newest(self, step: Step) -> Incident | None:
         """The newest open incident that this step has not been taken for."""

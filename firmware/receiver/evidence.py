@@ -212,12 +212,14 @@ class LiveSound:
 
     Args:
         folder: The same as the evidence store's.
+        free_bytes_min: Begin no file when the disk has less left.
 
     Synchronization: one thread.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, free_bytes_min: int = FREE_BYTES_MIN) -> None:
         self._folder = folder
+        self._free_bytes_min = free_bytes_min
         self._live: dict[ReportId, _Live] = {}
 
     def add(self, incident: ReportId, frame: media.LiveFrame, mono_s: float) -> list[Saved]:
@@ -232,6 +234,7 @@ class LiveSound:
             Files that this frame closed: those of a cut, or of the incident that had to make room.
 
         Raises:
+            EvidenceError: The disk is full.
             OSError: The disk failed.
         """
         closed = []
@@ -283,6 +286,12 @@ class LiveSound:
     def _open(self, incident: ReportId, frame: media.LiveFrame, mono_s: float) -> _Live:
         home = incident_folder(self._folder, incident)
         home.mkdir(parents=True, exist_ok=True)
+        free = shutil.disk_usage(home).free
+        if free < self._free_bytes_min:
+            raise EvidenceError(
+                f"{incident}: live sound is not recorded; {self._folder} has {free} bytes free and keeps "
+                f"{self._free_bytes_min}: make room"
+            )
         part = home / f".live.{time.time_ns()}.ogg"
         out = part.open("xb")
         return _Live(part, out, OpusFile(out, incident.seq % 2**32), frame.number, mono_s)

@@ -255,8 +255,10 @@ def test_a_result_is_passed_on(desk):
 def test_evidence_is_counted_in_its_incident(desk):
     desk.report(alarm(), at(0.0))
     desk.evidence(ReportId(PANEL, 3, 1))
-    desk.evidence(ReportId(PANEL, 3, 1), sealed=True)
+    desk.evidence(ReportId(PANEL, 3, 1))
     desk.evidence(ReportId(PANEL, 9, 9))
+    desk.seal(ReportId(PANEL, 3, 1))
+    desk.seal(ReportId(PANEL, 9, 9))
     incident = desk.incidents[ReportId(PANEL, 3, 1)]
     assert (incident.files, incident.sealed) == (2, True)
 

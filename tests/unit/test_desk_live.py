@@ -52,7 +52,7 @@ def hear(live, packets, numbers, incident=INCIDENT, mono_s=0.0):
 
 
 def test_frames_become_a_file_that_plays(tmp_path, packets):
-    live = LiveSound(tmp_path)
+    live = LiveSound(tmp_path, free_bytes_min=0)
     hear(live, packets, range(150))
     (saved,) = live.finish(INCIDENT)
     length_s, peak = decoded(saved.path)
@@ -62,48 +62,55 @@ def test_frames_become_a_file_that_plays(tmp_path, packets):
 
 
 def test_lost_frames_keep_the_time(tmp_path, packets):
-    live = LiveSound(tmp_path)
+    live = LiveSound(tmp_path, free_bytes_min=0)
     hear(live, packets, [number for number in range(150) if not 60 <= number < 80])
     (saved,) = live.finish(INCIDENT)
     assert decoded(saved.path)[0] == pytest.approx(3.0, abs=0.05)
 
 
 def test_late_and_repeated_frames_are_left_out(tmp_path, packets):
-    live = LiveSound(tmp_path)
+    live = LiveSound(tmp_path, free_bytes_min=0)
     hear(live, packets, [0, 1, 2, 1, 2, 3, 0, 4])
     (saved,) = live.finish(INCIDENT)
     assert decoded(saved.path)[0] == pytest.approx(0.1, abs=0.02)
 
 
 def test_a_long_gap_is_a_cut_into_two_files(tmp_path, packets):
-    live = LiveSound(tmp_path)
+    live = LiveSound(tmp_path, free_bytes_min=0)
     (first,) = hear(live, packets, [*range(100), *range(1000, 1100)])
     (second,) = live.finish(INCIDENT)
     assert {first.name, second.name} == {"Live-1.ogg", "Live-2.ogg"}
 
 
 def test_a_panel_that_restarts_counts_from_zero_into_a_new_file(tmp_path, packets):
-    live = LiveSound(tmp_path)
+    live = LiveSound(tmp_path, free_bytes_min=0)
     assert len(hear(live, packets, [*range(300), *range(10)])) == 1
 
 
 def test_a_quiet_sound_is_closed(tmp_path, packets):
-    live = LiveSound(tmp_path)
+    live = LiveSound(tmp_path, free_bytes_min=0)
     hear(live, packets, range(10), mono_s=100.0)
     assert live.finish_quiet(100.0 + evidence.LIVE_QUIET_S) == []
     assert len(live.finish_quiet(100.1 + evidence.LIVE_QUIET_S)) == 1
 
 
 def test_a_flood_of_incidents_keeps_few_files_open(tmp_path, packets):
-    live = LiveSound(tmp_path)
+    live = LiveSound(tmp_path, free_bytes_min=0)
     for number in range(200):
         hear(live, packets, [0], ReportId("school-7", 1, number), mono_s=float(number))
     assert len(live._live) == evidence.LIVE_MAX
     assert len(live.close()) == evidence.LIVE_MAX
 
 
+def test_a_full_disk_records_nothing_and_says_so(tmp_path, packets):
+    live = LiveSound(tmp_path, free_bytes_min=2**60)
+    with pytest.raises(evidence.EvidenceError, match="make room"):
+        hear(live, packets, [0])
+    assert live.close() == []
+
+
 def test_an_unfinished_file_plays_up_to_its_last_page(tmp_path, packets):
-    live = LiveSound(tmp_path)
+    live = LiveSound(tmp_path, free_bytes_min=0)
     hear(live, packets, range(149))
     (part,) = (tmp_path / "school-7" / "3-14").glob(".live.*")
     assert decoded(part)[0] == pytest.approx(2.0, abs=0.05)

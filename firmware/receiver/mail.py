@@ -1,0 +1,170 @@
+"""The desk's mail room: what comes on a topic is checked and handed to the desk; what the desk answers is sealed."""
+
+from __future__ import annotations
+
+import collections
+from typing import TYPE_CHECKING
+
+from firmware.receiver import events as e
+from firmware.receiver.link import Letter
+from firmware.wire import topics
+from firmware.wire.command import decode_result, encode_command
+from firmware.wire.fields import PANEL_PATTERN, WireError
+from firmware.wire.health import decode_health
+from firmware.wire.receipt import encode_receipt
+from firmware.wire.report import decode_report
+from firmware.wire.sign import KeyFileError, load_key
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+
+    from firmware.receiver.desk import Desk
+
+WARN_EVERY_S = 10.0
+"""The same complaint about the same panel is shown once in this time, with how often it came."""
+COMPLAINTS_MAX = 256
+
+
+class PanelKeys:
+    """The keys of the panels: none, one for all, or a folder with a file `PANEL.key` for each.
+
+    Args:
+        path: A key file, a folder of key files, or None.
+
+    Raises:
+        KeyFileError: The file, or a panel's file in the folder, cannot be used; from a folder only when it is asked.
+
+    Synchronization: any thread.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self._folder = path if path is not None and path.is_dir() else None
+        self._one = load_key(path) if path is not None and self._folder is None else None
+
+    def of(self, panel: str) -> bytes | None:
+        """A panel's key; None when its signature is not to be checked."""
+        if self._folder is None:
+            return self._one
+        if not PANEL_PATTERN.fullmatch(panel):
+            raise KeyFileError(f"no panel has the identity {panel[:80]!r}")
+        return load_key(self._folder / f"{panel}.key")
+
+
+class Complaints:
+    """Keeps a flood of rubbish from flooding the screen.
+
+    Synchronization: one thread.
+    """
+
+    def __init__(self) -> None:
+        self._last: collections.OrderedDict[tuple[str, str], tuple[float, int]] = collections.OrderedDict()
+
+    def about(self, panel: str, kind: str, text: str, mono_s: float) -> list[e.Warned]:
+        """The complaint, unless one of its kind was shown lately."""
+        shown_s, held = self._last.get((panel, kind), (float("-inf"), 0))
+        if mono_s - shown_s < WARN_EVERY_S:
+            self._last[panel, kind] = (shown_s, held + 1)
+            return []
+        self._last[panel, kind] = (mono_s, 0)
+        self._last.move_to_end((panel, kind))
+        if len(self._last) > COMPLAINTS_MAX:
+            self._last.popitem(last=False)
+        return [e.Warned(panel, f"{text} (and {held} more like it)" if held else text)]
+
+
+class MailRoom:
+    """Stands between topics with bytes and the desk.
+
+    Args:
+        desk: The logic.
+        name: The receiver's name.
+        keys: The panels' keys.
+        receiver_key: Shared with the panels; signs receipts and commands.
+        now: The desk's clocks.
+
+    Synchronization: one thread.
+    """
+
+    def __init__(
+        self, desk: Desk, name: str, keys: PanelKeys, receiver_key: bytes | None, now: Callable[[], e.Moment]
+    ) -> None:
+        self._desk = desk
+        self._name = name
+        self._keys = keys
+        self._receiver_key = receiver_key
+        self._now = now
+        self._complaints = Complaints()
+
+    def take(self, topic: str, payload: bytes, retained: bool) -> tuple[list[Letter], list[e.Shown]]:  # noqa: FBT001 - the broker's flag
+        """Take one message; anything at all may come.
+
+        Returns:
+            What to send and what to show.
+        """
+        panel, kind = _address(topic)
+        try:
+            acts = self._open(panel, kind, payload, retained=retained)
+        except (WireError, KeyFileError) as error:
+            return [], [*self._complaints.about(panel, kind, f"refused: {error}", self._now().mono_s)]
+        return self.seal(acts)
+
+    def seal(self, acts: Iterable[e.Act]) -> tuple[list[Letter], list[e.Shown]]:
+        """Split what the desk wants into what to send and what to show."""
+        letters: list[Letter] = []
+        shown: list[e.Shown] = []
+        for act in acts:
+            match act:
+                case e.Answer(receipt=receipt):
+                    payload = encode_receipt(receipt, at_utc_ms=act.utc_ms, key=self._receiver_key)
+                    letters.append(Letter(topics.receipt(receipt.id.panel, self._name), payload))
+                case e.Order():
+                    shown += self._order(act, letters)
+                case _:
+                    shown.append(act)
+        return letters, shown
+
+    def _open(self, panel: str, kind: str, payload: bytes, *, retained: bool) -> list[e.Act]:
+        match kind:
+            case "report":
+                report = decode_report(payload, self._keys.of(panel))
+                _same_panel("report", report.id.panel, panel)
+                return self._desk.report(report, self._now())
+            case "health":
+                health = decode_health(payload, self._keys.of(panel))
+                _same_panel("health", health.panel, panel)
+                return self._desk.health(health, self._now(), retained=retained)
+            case "result":
+                result = decode_result(payload, self._keys.of(panel))
+                _same_panel("result", result.panel, panel)
+                return self._desk.result(result)
+            case _:
+                return []
+
+    def _order(self, order: e.Order, letters: list[Letter]) -> list[e.Shown]:
+        if self._receiver_key is None:
+            return [e.Warned(order.panel, "an order must be signed: start the desk with --receiver-key-file")]
+        payload = encode_command(
+            order.command,
+            panel=order.panel,
+            epoch=order.epoch,
+            not_after_mono_ms=order.not_after_mono_ms,
+            key=self._receiver_key,
+        )
+        letters.append(Letter(topics.command(order.panel, self._name), payload))
+        return []
+
+
+def _address(topic: str) -> tuple[str, str]:
+    """Panel and kind of a topic; empty when it is none of ours."""
+    levels = topic.split("/")
+    root = topics.ROOT.split("/")
+    if levels[: len(root)] != root or len(levels) < len(root) + 2:
+        return "", ""
+    panel, kind = levels[len(root) : len(root) + 2]
+    return (panel, kind) if PANEL_PATTERN.fullmatch(panel) else ("", "")
+
+
+def _same_panel(what: str, said: str, topic: str) -> None:
+    if said != topic:
+        raise WireError(what, "panel", said, f"{topic!r}, as its topic says")

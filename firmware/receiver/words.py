@@ -1,0 +1,71 @@
+"""What the person at the desk reads, in Chinese and in English."""
+
+from __future__ import annotations
+
+# ruff: noqa: RUF001 - Chinese sentences have Chinese punctuation
+
+WORDS: dict[str, tuple[str, str]] = {
+    "raised": ("触发", "raised"),
+    "stored": ("已存储", "stored"),
+    "brokered": ("已上网", "brokered"),
+    "received": ("已接收", "received"),
+    "accepted": ("已接警", "accepted"),
+    "dispatched": ("已出警", "dispatched"),
+    "arrived": ("已到场", "arrived"),
+    "closed": ("已结案", "closed"),
+    "alarm": ("报警", "ALARM"),
+    "fault": ("故障", "fault"),
+    "status": ("状态", "status"),
+    "duplicate": ("重复", "again"),
+    "late": ("迟到", "late"),
+    "covert": ("静默", "silent"),
+    "drill": ("演练", "drill"),
+    "unverified": ("未验签", "unverified"),
+    "reset": ("已解除", "reset"),
+    "open": ("未结", "open"),
+    "files": ("证据 {count} 件", "{count} files"),
+    "sealed": ("已封存", "sealed"),
+    "evidence": ("证据", "evidence"),
+    "missing": ("缺 {names}", "missing {names}"),
+    "incomplete": ("主机报告不完整", "the panel says it is incomplete"),
+    "health": ("主机", "panel"),
+    "online": ("在线", "online"),
+    "offline": ("离线", "OFFLINE"),
+    "open-incidents": ("未解除 {count}", "open {count}"),
+    "pending": ("待确认 {count}", "unacknowledged {count}"),
+    "result-ok": ("命令已执行", "order done"),
+    "result-no": ("命令被拒", "order refused"),
+    "lost": ("缺号 {epoch}/{first}–{last}", "numbers {epoch}/{first}-{last} never came"),
+    "warning": ("注意", "warning"),
+    "link-up": ("{link} 已连接", "{link} connected"),
+    "link-down": ("{link} 断开：{why}", "{link} down: {why}"),
+    "reports": ("报警线路", "reports"),
+    "media": ("音视频线路", "media"),
+    "incidents": ("警情", "incidents"),
+    "events": ("消息", "events"),
+    "panels": ("主机", "panels"),
+    "none": ("无", "none"),
+    "nothing-open": ("没有可操作的警情", "no incident waits for that"),
+    "reason": ("解除原因（回车发送，Esc 取消）：", "reason for the reset (Enter sends, Esc cancels): "),
+    "no-reason": ("解除必须写明原因", "a reset needs a reason"),
+    "keys": (
+        "a 接警  d 出警  o 到场  c 结案  x 解除  q 退出",
+        "a accept  d dispatch  o on scene  c close  x reset  q quit",
+    ),
+}
+"""Key to the words in (Chinese, English)."""
+
+
+class Words:
+    """The words of one language, "zh" or "en"."""
+
+    def __init__(self, language: str) -> None:
+        self._column = 0 if language == "zh" else 1
+
+    def __call__(self, key: str, **values: object) -> str:
+        """The words of a key."""
+        return WORDS[key][self._column].format(**values)
+
+    def event(self, chinese: str, english: str) -> str:
+        """The one of two texts that this language has."""
+        return english if self._column else chinese
