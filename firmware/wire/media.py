@@ -11,15 +11,22 @@ with the key shared with that receiver.
 
 from __future__ import annotations
 
+import functools
 import hashlib
-import hmac
-import json
 import re
 import struct
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from firmware.core.report import SEQ_MAX, ReportId
+from firmware.wire.fields import PANEL_PATTERN, Fields, WireError, parse_object
+from firmware.wire.sign import seal, verify
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
 
 VERSION = 1
 KINDS = ("still", "clip", "sound", "manifest")
@@ -38,7 +45,7 @@ OPUS_MAX = 1275
 """Longest Opus packet of one frame (RFC 6716, section 3.4)."""
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}(\.[a-z0-9]{1,8}){1,2}", re.ASCII)
-_SOURCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", re.ASCII)
+_SOURCE = PANEL_PATTERN
 _HASH = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _LIVE = struct.Struct(">BBHIQ")
 _U32 = 2**32
@@ -46,6 +53,17 @@ _U32 = 2**32
 
 class MediaWireError(ValueError):
     """Bytes from the wire that are no media message; the message says which rule they break."""
+
+
+def _decoder(decode: Callable[_P, _T]) -> Callable[_P, _T]:
+    @functools.wraps(decode)
+    def checked(*args: _P.args, **kwargs: _P.kwargs) -> _T:
+        try:
+            return decode(*args, **kwargs)
+        except WireError as error:
+            raise MediaWireError(str(error)) from None
+
+    return checked
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +160,7 @@ class Manifest:
 
 def encode_chunk(chunk: Chunk, key: bytes | None) -> bytes:
     """The message for one chunk, signed when there is a key."""
-    header = _signed(
+    header = seal(
         {
             "v": VERSION,
             "incident": str(chunk.incident),
@@ -159,6 +177,7 @@ def encode_chunk(chunk: Chunk, key: bytes | None) -> bytes:
     return struct.pack(">I", len(header)) + header + chunk.data
 
 
+@_decoder
 def decode_chunk(payload: bytes, key: bytes | None = None) -> Chunk:
     """Read the message of one chunk.
 
@@ -170,30 +189,31 @@ def decode_chunk(payload: bytes, key: bytes | None = None) -> Chunk:
         MediaWireError: It breaks a rule.
     """
     if len(payload) < 4 or len(payload) > 4 + HEADER_MAX + CHUNK_MAX:  # noqa: PLR2004 - the length of the length
-        raise MediaWireError(f"evidence message of {len(payload)} bytes, allowed are 4 to {4 + HEADER_MAX + CHUNK_MAX}")
+        raise WireError("evidence", "payload", f"{len(payload)} bytes", f"4 to {4 + HEADER_MAX + CHUNK_MAX} bytes")
     (length,) = struct.unpack_from(">I", payload)
     if length > HEADER_MAX or 4 + length > len(payload):
-        raise MediaWireError(f"evidence header of {length} bytes in {len(payload)}, limit {HEADER_MAX}")
-    header = _object(payload[4 : 4 + length], HEADER_MAX, "evidence header")
-    _verify(header, key, "evidence header")
+        raise WireError("evidence", "header length", length, f"at most {HEADER_MAX}, and inside the message")
+    _, fields = _open(payload[4 : 4 + length], "evidence header", HEADER_MAX, key)
     data = payload[4 + length :]
     chunk = Chunk(
-        incident=_incident(header),
-        kind=_kind(header),
-        source=_text(header, "source", _SOURCE),
-        name=file_name(_string(header, "name")),
-        size=_integer(header, "size", 1, FILE_MAX),
-        sha256=_text(header, "sha256", _HASH),
-        offset=_integer(header, "offset", 0, FILE_MAX),
+        incident=fields.identity("incident"),
+        kind=fields.choice("kind", KINDS),
+        source=fields.text("source", 64, _SOURCE),
+        name=_name(fields),
+        size=fields.integer("size", 1, FILE_MAX),
+        sha256=fields.text("sha256", 64, _HASH),
+        offset=fields.integer("offset", 0, FILE_MAX),
         data=data,
     )
-    if _integer(header, "length", 1, CHUNK_MAX) != len(data):
-        raise MediaWireError(f"evidence chunk says {header['length']} bytes and holds {len(data)}")
+    length = fields.integer("length", 1, CHUNK_MAX)
+    if length != len(data):
+        raise WireError("evidence header", "length", length, f"the {len(data)} bytes that follow")
     if chunk.offset + len(data) > chunk.size:
-        raise MediaWireError(f"evidence chunk ends at {chunk.offset + len(data)}, its file has {chunk.size} bytes")
+        raise WireError("evidence header", "offset", chunk.offset, f"inside a file of {chunk.size} bytes")
     return chunk
 
 
+@_decoder
 def file_name(name: str) -> str:
     """The name itself when it is safe to write below an incident's folder.
 
@@ -201,13 +221,13 @@ def file_name(name: str) -> str:
         MediaWireError: It could name something else: a folder, a hidden file, a device, a temporary file.
     """
     if not _NAME.fullmatch(name) or name.endswith((".tmp", ".part")):
-        raise MediaWireError(f"evidence file name {name[:80]!r} is not of the form [a-z0-9_-]….ext")
+        raise WireError("evidence", "name", name, "a file name of [a-z0-9_-] with one or two extensions")
     return name
 
 
 def encode_evidence_receipt(receipt: EvidenceReceipt, key: bytes | None) -> bytes:
     """A receiver's answer to a whole file, signed with the key it shares with the panel."""
-    return _signed(
+    return seal(
         {
             "v": VERSION,
             "incident": str(receipt.incident),
@@ -219,19 +239,19 @@ def encode_evidence_receipt(receipt: EvidenceReceipt, key: bytes | None) -> byte
     )
 
 
+@_decoder
 def decode_evidence_receipt(payload: bytes, key: bytes | None = None) -> EvidenceReceipt:
     """Read a receiver's answer; with a key the signature must be right.
 
     Raises:
         MediaWireError: It breaks a rule.
     """
-    body = _object(payload, RECEIPT_MAX, "evidence receipt")
-    _verify(body, key, "evidence receipt")
+    _, fields = _open(payload, "evidence receipt", RECEIPT_MAX, key)
     return EvidenceReceipt(
-        incident=_incident(body),
-        name=file_name(_string(body, "name")),
-        sha256=_text(body, "sha256", _HASH),
-        receiver=_text(body, "receiver", _SOURCE),
+        incident=fields.identity("incident"),
+        name=_name(fields),
+        sha256=fields.text("sha256", 64, _HASH),
+        receiver=fields.text("receiver", 64, _SOURCE),
     )
 
 
@@ -240,6 +260,7 @@ def encode_live(frame: LiveFrame) -> bytes:
     return _LIVE.pack(VERSION, 0, frame.samples, frame.number % _U32, frame.mono_ms) + frame.opus
 
 
+@_decoder
 def decode_live(payload: bytes) -> LiveFrame:
     """Read one live frame.
 
@@ -247,18 +268,17 @@ def decode_live(payload: bytes) -> LiveFrame:
         MediaWireError: It breaks a rule.
     """
     if not _LIVE.size < len(payload) <= _LIVE.size + OPUS_MAX:
-        raise MediaWireError(
-            f"live frame of {len(payload)} bytes, allowed are {_LIVE.size + 1} to {_LIVE.size + OPUS_MAX}"
-        )
+        limit = f"{_LIVE.size + 1} to {_LIVE.size + OPUS_MAX} bytes"
+        raise WireError("live frame", "payload", f"{len(payload)} bytes", limit)
     version, _, samples, number, mono_ms = _LIVE.unpack_from(payload)
     if version != VERSION or mono_ms > SEQ_MAX or not samples:
-        raise MediaWireError(f"live frame of version {version}, {samples} samples, at {mono_ms} ms")
+        raise WireError("live frame", "header", (version, samples, mono_ms), "version 1, some samples, a time")
     return LiveFrame(number, mono_ms, samples, payload[_LIVE.size :])
 
 
 def encode_manifest(manifest: Manifest, key: bytes | None) -> bytes:
     """The file `manifest.json` of an incident, signed when there is a key."""
-    return _signed(
+    return seal(
         {
             "v": VERSION,
             "panel": manifest.incident.panel,
@@ -274,24 +294,23 @@ def encode_manifest(manifest: Manifest, key: bytes | None) -> bytes:
     )
 
 
+@_decoder
 def decode_manifest(payload: bytes, key: bytes | None = None) -> Manifest:
     """Read `manifest.json`; with a key the signature must be right.
 
     Raises:
         MediaWireError: It breaks a rule.
     """
-    body = _object(payload, MANIFEST_MAX, "manifest")
-    _verify(body, key, "manifest")
-    incident = _incident(body)
-    if body.get("panel") != incident.panel:
-        raise MediaWireError(f"manifest of {incident} names panel {str(body.get('panel'))[:80]!r}")
-    files, lost = body.get("files"), body.get("lost")
+    found, fields = _open(payload, "manifest", MANIFEST_MAX, key)
+    incident = fields.identity("incident")
+    fields.same("panel", incident.panel, "as its incident says")
+    files, lost = found.get("files"), found.get("lost")
     if not isinstance(files, list) or not isinstance(lost, list) or len(files) + len(lost) > MANIFEST_FILES_MAX:
-        raise MediaWireError(f"manifest of {incident} has no lists of at most {MANIFEST_FILES_MAX} files")
+        raise WireError("manifest", "files", files, f"lists of at most {MANIFEST_FILES_MAX} files")
     return Manifest(
         incident,
-        complete=_flag(body, "complete"),
-        clock_synced=_flag(body, "clock_synced"),
+        complete=fields.flag("complete"),
+        clock_synced=fields.flag("clock_synced"),
         files=tuple(_entry(item) for item in files),
         lost=tuple(file_name(item if isinstance(item, str) else "") for item in lost),
     )
@@ -304,98 +323,31 @@ def digest(data: bytes) -> str:
 
 def _entry(item: object) -> ManifestEntry:
     if not isinstance(item, dict):
-        raise MediaWireError(f"manifest entry is no object: {str(item)[:80]!r}")
+        raise WireError("manifest", "files", item, "a list of objects")
+    fields = Fields(item, "manifest", "files.")
     times = {
-        name: _integer(item, name, -SEQ_MAX, SEQ_MAX)
+        name: fields.integer(name, -SEQ_MAX, SEQ_MAX)
         for name in ("first_mono_ms", "last_mono_ms", "first_utc_ms", "last_utc_ms")
     }
     return ManifestEntry(
-        name=file_name(_string(item, "name")),
-        kind=_kind(item),
-        source=_text(item, "source", _SOURCE),
-        size=_integer(item, "size", 1, FILE_MAX),
-        sha256=_text(item, "sha256", _HASH),
-        recovered=_flag(item, "recovered"),
+        name=_name(fields),
+        kind=fields.choice("kind", KINDS),
+        source=fields.text("source", 64, _SOURCE),
+        size=fields.integer("size", 1, FILE_MAX),
+        sha256=fields.text("sha256", 64, _HASH),
+        recovered=fields.flag("recovered"),
         **times,
     )
 
 
-def _canonical(body: dict[str, Any]) -> bytes:
-    return json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+def _open(payload: bytes, what: str, high: int, key: bytes | None) -> tuple[dict[str, Any], Fields]:
+    found = parse_object(payload, what, high)
+    if key is not None:
+        verify(found, key, what)
+    fields = Fields(found, what)
+    fields.version()
+    return found, fields
 
 
-def _mac(body: dict[str, Any], key: bytes) -> str:
-    return hmac.new(key, _canonical({k: v for k, v in body.items() if k != "mac"}), hashlib.sha256).hexdigest()
-
-
-def _signed(body: dict[str, Any], key: bytes | None) -> bytes:
-    return _canonical(body if key is None else body | {"mac": _mac(body, key)})
-
-
-def _verify(body: dict[str, Any], key: bytes | None, what: str) -> None:
-    if key is None:
-        return
-    mac = body.get("mac")
-    try:
-        right = isinstance(mac, str) and mac.isascii() and hmac.compare_digest(mac, _mac(body, key))
-    except UnicodeEncodeError:  # a lone surrogate out of a JSON escape has no UTF-8
-        right = False
-    if not right:
-        raise MediaWireError(f"{what}: signature missing or wrong; check that both sides hold the same key file")
-
-
-def _object(payload: bytes, limit: int, what: str) -> dict[str, Any]:
-    if len(payload) > limit:
-        raise MediaWireError(f"{what} of {len(payload)} bytes, limit {limit}")
-    try:
-        body = json.loads(payload.decode())
-    except (ValueError, RecursionError) as error:
-        raise MediaWireError(f"{what} is no JSON: {str(error)[:80]}") from None
-    if not isinstance(body, dict) or body.get("v") != VERSION:
-        raise MediaWireError(f"{what} is no object of version {VERSION}: {str(body)[:80]!r}")
-    return body
-
-
-def _string(body: dict[str, Any], name: str) -> str:
-    value = body.get(name)
-    if not isinstance(value, str):
-        raise MediaWireError(f"{name} is no text: {str(value)[:80]!r}")
-    return value
-
-
-def _text(body: dict[str, Any], name: str, form: re.Pattern[str]) -> str:
-    value = _string(body, name)
-    if not form.fullmatch(value):
-        raise MediaWireError(f"{name} {value[:80]!r} is not of the form {form.pattern}")
-    return value
-
-
-def _integer(body: dict[str, Any], name: str, low: int, high: int) -> int:
-    value = body.get(name)
-    if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
-        raise MediaWireError(f"{name} is no integer from {low} to {high}: {str(value)[:80]!r}")
-    return value
-
-
-def _flag(body: dict[str, Any], name: str) -> bool:
-    value = body.get(name)
-    if not isinstance(value, bool):
-        raise MediaWireError(f"{name} is neither true nor false: {str(value)[:80]!r}")
-    return value
-
-
-def _kind(body: dict[str, Any]) -> str:
-    value = _string(body, "kind")
-    if value not in KINDS:
-        raise MediaWireError(f"kind {value[:80]!r} is none of {', '.join(KINDS)}")
-    return value
-
-
-def _incident(body: dict[str, Any]) -> ReportId:
-    try:
-        incident = ReportId.parse(_string(body, "incident"))
-    except ValueError as error:
-        raise MediaWireError(str(error)) from None
-    if not _SOURCE.fullmatch(incident.panel) or max(incident.epoch, incident.seq) > SEQ_MAX:
-        raise MediaWireError(f"incident {str(incident)[:80]!r} is no identity that a panel can have")
-    return incident
+def _name(fields: Fields) -> str:
+    return file_name(fields.text("name", 100))
