@@ -13,13 +13,11 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Final
 
-from hal.nal import parameter_sets
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 GOP_S: Final = 2
-"""Seconds from keyframe to keyframe, as network cameras are set by default."""
+"""Seconds from keyframe to keyframe: the encoder's."""
 GOPS: Final = 2
 CELLS: Final = 8
 """Bits of a picture's number: enough for 4 s at 60 Hz."""
@@ -71,22 +69,12 @@ def encode(width: int, height: int, rate_hz: int) -> Loop:
     """
     import av  # noqa: PLC0415 - loads FFmpeg, which a simulation without pictures does not need
 
-    encoder = av.CodecContext.create("libx264", "w")
-    encoder.width, encoder.height, encoder.pix_fmt = width, height, "yuv420p"
-    encoder.time_base = Fraction(1, rate_hz)
-    encoder.framerate = Fraction(rate_hz)
-    encoder.thread_count = 1
-    encoder.options = {
-        "preset": "ultrafast",
-        "tune": "zerolatency",
-        "crf": "26",
-        "x264-params": f"keyint={GOP_S * rate_hz}:min-keyint={GOP_S * rate_hz}:scenecut=0",
-    }
-    pictures: list[tuple[bytes, bool]] = []
-    for frame in _frames(av.VideoFrame(width, height, "yuv420p"), rate_hz):
-        pictures += [(bytes(packet), packet.is_keyframe) for packet in encoder.encode(frame)]
-    pictures += [(bytes(packet), packet.is_keyframe) for packet in encoder.encode(None)]
-    return Loop(tuple(pictures), parameter_sets(pictures[0][0], "h264"))
+    from hal.encoder import H264Encoder  # noqa: PLC0415 - the same
+
+    encoder = H264Encoder(width, height, Fraction(1, rate_hz), rate_hz, crf=26)
+    frames = _frames(av.VideoFrame(width, height, "yuv420p"), rate_hz)
+    packets = [packet for frame in frames for packet in encoder.encode(frame)]
+    return Loop(tuple((bytes(packet), packet.is_keyframe) for packet in packets), encoder.extradata)
 
 
 def _frames(frame: Any, rate_hz: int) -> Iterator[Any]:

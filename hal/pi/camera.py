@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
-import av
 import av.error
-from av.video.frame import PictureType
 
+from hal.encoder import H264Encoder
 from hal.errors import DeviceLost, NotSupported
 from hal.pi import camera_source
 from hal.types import Packet, VideoFormat
@@ -18,9 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from hal.ports import Clock
-
-KEYFRAME_S: Final = 2
-"""Seconds from keyframe to keyframe where this board encodes."""
 
 
 class PiCamera:
@@ -57,7 +52,7 @@ class PiCamera:
         self._wanted = (width, height, rate_hz)
         self._clock = clock
         self._container: Any = None
-        self._encoder: _Encoder | None = None
+        self._encoder: H264Encoder | None = None
         self._stamps = _Stamps(0)
 
     @property
@@ -83,8 +78,9 @@ class PiCamera:
             return VideoFormat(
                 context.name, context.width, context.height, stream.time_base, bytes(context.extradata or b"")
             )
-        self._encoder = _Encoder(context.width, context.height, stream.time_base, rate_hz)
-        return VideoFormat("h264", context.width, context.height, stream.time_base, self._encoder.extradata)
+        width, height = context.width & ~1, context.height & ~1  # H.264 with 4:2:0 knows even sizes only
+        self._encoder = H264Encoder(width, height, stream.time_base, rate_hz)
+        return VideoFormat("h264", width, height, stream.time_base, self._encoder.extradata)
 
     def packets(self) -> Iterator[Packet]:
         """Packets as they come."""
@@ -110,7 +106,7 @@ class PiCamera:
                 packet = next(arriving, None)
                 if packet is None or packet.size == 0:  # FFmpeg's way to say that the other side hung up
                     return
-                ready = [packet] if self._encoder is None else self._encoder.encode(packet)
+                ready = [packet] if self._encoder is None else _encode(self._encoder, packet)
             except (av.error.FFmpegError, OSError) as error:
                 raise DeviceLost(f"camera {self._name}: {camera_source.explain_end(error)}") from error
             yield from ready
@@ -148,50 +144,9 @@ def _packet(packet: Any, pts: int, now_s: float) -> Packet:
     return Packet(bytes(packet), pts, dts, packet.is_keyframe, now_s)
 
 
-class _Encoder:
-    """Pictures of any kind into H.264, one in, one out; each keyframe carries the parameter sets.
-
-    Attributes:
-        extradata: The parameter sets.
-    """
-
-    def __init__(self, width: int, height: int, time_base: Fraction, rate_hz: float) -> None:
-        self._rate_hz = rate_hz
-        self._context: Any = av.CodecContext.create("libx264", "w")
-        self._context.width, self._context.height = width & ~1, height & ~1
-        self._context.pix_fmt = "yuv420p"
-        self._context.time_base = time_base
-        self._context.framerate = Fraction(rate_hz).limit_denominator(1001)
-        self._context.gop_size = max(1, round(KEYFRAME_S * rate_hz))
-        self._context.options = {"preset": "ultrafast", "tune": "zerolatency", "crf": "28"}
-        # Without this flag the parameter sets would be known only after the first picture.
-        self._context.flags |= av.codec.context.Flags.global_header
-        self._context.open()
-        self.extradata = bytes(self._context.extradata or b"")
-        self._keyframe_pts: int | None = None
-
-    def encode(self, packet: Any) -> list[Any]:
-        try:
-            pictures = [picture for picture in packet.decode() if picture.pts is not None]
-        except av.error.InvalidDataError:  # one damaged picture is no reason to leave the camera
-            return []
-        return [coded for picture in pictures for coded in self._encode(picture)]
-
-    def _encode(self, picture: Any) -> list[Any]:
-        frame = picture.reformat(self._context.width, self._context.height, "yuv420p")
-        # By time and not by count: in the dark a webcam takes far fewer pictures than it promises.
-        due = self._keyframe_pts is None or (
-            (frame.pts - self._keyframe_pts) * self._context.time_base > KEYFRAME_S - 1.5 / self._rate_hz
-        )
-        # Said of every picture, because a decoded JPEG calls itself a keyframe and the encoder would obey.
-        frame.pict_type = PictureType.I if due else PictureType.NONE
-        if due:
-            self._keyframe_pts = frame.pts
-        return [self._with_sets(coded) for coded in self._context.encode(frame)]
-
-    def _with_sets(self, coded: Any) -> Any:
-        if not coded.is_keyframe:
-            return coded
-        whole = av.Packet(self.extradata + bytes(coded))
-        whole.pts, whole.dts, whole.is_keyframe = coded.pts, coded.dts, True
-        return whole
+def _encode(encoder: H264Encoder, packet: Any) -> list[Any]:
+    try:
+        pictures = packet.decode()
+    except av.error.InvalidDataError:  # one damaged picture is no reason to leave the camera
+        return []
+    return [coded for picture in pictures if picture.pts is not None for coded in encoder.encode(picture)]
