@@ -5,4 +5,4 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
-pytest_plugins = ("rigs.broker",)
+pytest_plugins = ("rigs.broker", "rigs.tls")

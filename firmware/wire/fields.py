@@ -61,8 +61,10 @@ def parse_object(payload: bytes, what: str, high: int) -> dict[str, Any]:
         _check_depth(found)
     except UnicodeDecodeError:
         raise WireError(what, "payload", payload[:SHOWN_MAX], "UTF-8 text") from None
-    except (_FormatError, RecursionError) as error:
-        raise WireError(what, "payload", payload[:SHOWN_MAX], str(error) or _DEEP) from None
+    except _FormatError as error:
+        raise WireError(what, "payload", payload[:SHOWN_MAX], str(error)) from None
+    except RecursionError:
+        raise WireError(what, "payload", payload[:SHOWN_MAX], _DEEP) from None
     except ValueError:
         raise WireError(what, "payload", payload[:SHOWN_MAX], "JSON (RFC 8259)") from None
     if not isinstance(found, dict):

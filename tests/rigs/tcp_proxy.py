@@ -1,0 +1,133 @@
+"""A TCP proxy that can delay, cut, swallow and trickle: the links of the field, on loopback."""
+
+from __future__ import annotations
+
+import heapq
+import selectors
+import socket
+import threading
+import time
+from dataclasses import dataclass, field
+
+CHUNK = 65536
+
+
+@dataclass(order=True)
+class _Parcel:
+    due_s: float
+    number: int
+    target: socket.socket = field(compare=False)
+    data: bytes = field(compare=False)
+
+
+class TcpProxy:
+    """Listens on a free port of 127.0.0.1 and carries every connection to one target.
+
+    Args:
+        target: Host and port.
+
+    Synchronization: all public methods from any thread.
+    """
+
+    def __init__(self, target: tuple[str, int]) -> None:
+        self._target = target
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.host, self.port = "127.0.0.1", self._listener.getsockname()[1]
+        self.delay_s = 0.0
+        """Of every byte, each way."""
+        self.swallow = False
+        """Take everything and carry nothing: the link that looks alive."""
+        self.chunk = CHUNK
+        """Bytes carried at once; 1 makes a trickle."""
+        self.connections = 0
+        """How many were ever made."""
+        self._peer: dict[socket.socket, socket.socket] = {}
+        self._parcels: list[_Parcel] = []
+        self._number = 0
+        self._lock = threading.Lock()
+        self._cut = False
+        self._closing = False
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(self._listener, selectors.EVENT_READ)
+        self._thread = threading.Thread(target=self._run, name="tcp proxy", daemon=True)
+        self._thread.start()
+
+    def cut(self) -> None:
+        """Reset all connections; new ones are taken."""
+        self._cut = True
+
+    def close(self) -> None:
+        """Cut, and listen no more."""
+        self._closing = True
+        self._thread.join(5)
+
+    def _run(self) -> None:
+        while not self._closing:
+            for key, _ in self._selector.select(self._pause_s()):
+                sock = key.fileobj
+                assert isinstance(sock, socket.socket)
+                if sock is self._listener:
+                    self._accept()
+                elif sock in self._peer:
+                    self._carry(sock)
+            self._deliver()
+            if self._cut:
+                self._cut = False
+                self._drop_all()
+        self._drop_all()
+        self._listener.close()
+        self._selector.close()
+
+    def _pause_s(self) -> float:
+        if not self._parcels:
+            return 0.02
+        return min(0.02, max(0.0, self._parcels[0].due_s - time.monotonic()))
+
+    def _accept(self) -> None:
+        near, _ = self._listener.accept()
+        try:
+            far = socket.create_connection(self._target, 5)
+        except OSError:
+            near.close()
+            return
+        self.connections += 1
+        for one, other in ((near, far), (far, near)):
+            one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self._peer[one] = other
+            self._selector.register(one, selectors.EVENT_READ)
+
+    def _carry(self, sock: socket.socket) -> None:
+        try:
+            data = sock.recv(min(self.chunk, CHUNK))
+        except OSError:
+            data = b""
+        if not data:
+            self._drop(sock)
+        elif not self.swallow:
+            self._number += 1
+            parcel = _Parcel(time.monotonic() + self.delay_s, self._number, self._peer[sock], data)
+            heapq.heappush(self._parcels, parcel)
+
+    def _deliver(self) -> None:
+        while self._parcels and self._parcels[0].due_s <= time.monotonic():
+            parcel = heapq.heappop(self._parcels)
+            if parcel.target in self._peer:
+                try:
+                    parcel.target.sendall(parcel.data)
+                except OSError:
+                    self._drop(parcel.target)
+
+    def _drop(self, sock: socket.socket) -> None:
+        other = self._peer.pop(sock, None)
+        for end in (sock, other):
+            if end is not None:
+                self._peer.pop(end, None)
+                self._selector.unregister(end)
+                end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+                end.close()
+
+    def _drop_all(self) -> None:
+        for sock in list(self._peer):
+            if sock in self._peer:
+                self._drop(sock)
+        self._parcels.clear()
