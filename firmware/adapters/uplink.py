@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import logging
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, assert_never
 
+from firmware.adapters.backlog import Backlog, Wake
 from firmware.adapters.pipe import Answered, Incoming, Letter, Lost, Pipe, PipeError, PipeEvent, Ready
 from firmware.core.effects import Health, Reply, Transmit
 from firmware.core.facts import Brokered, PathDown, PathUp, Refused, Trouble, TroubleOver
@@ -25,7 +25,6 @@ from firmware.wire.report import encode_report
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from firmware.adapters.backlog import Backlog
     from firmware.config import PathConfig
     from firmware.core.facts import Fact
     from firmware.core.link import Item
@@ -42,11 +41,6 @@ INPUT_EVERY_S = 60.0
 """Bad input is told at most this often."""
 INPUT_QUIET_S = 600.0
 """Without bad input for this long its trouble is over."""
-
-
-@dataclass(frozen=True, slots=True)
-class Wake:
-    """Order for the primary uplink: the backlog has something new."""
 
 
 class Uplink:
