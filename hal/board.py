@@ -323,7 +323,7 @@ def _pi(spec: BoardSpec, clock: Clock, factory: Any) -> _Backend:
         return _Backend(_no_pins(error), _no_pins(error), _serial, SystemdWatchdog)
     return _Backend(
         lambda part: GpioLoop(part.name, part.pin, part.contact, pins, clock),
-        lambda part: GpioOutput(part.name, part.pin, part.active_high, pins),
+        lambda part: GpioOutput(part.name, part.pin, pins, active_high=part.active_high),
         _serial,
         SystemdWatchdog,
         last=(pins.factory.close,) if factory is None else (),

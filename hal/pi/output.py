@@ -21,8 +21,8 @@ class GpioOutput:
     Args:
         name: The output's name.
         pin: GPIO number (BCM).
-        active_high: Whether the pin is high when on.
         pins: The board's pins.
+        active_high: Whether the pin is high when on.
 
     Raises:
         PinInUse: Someone in this process holds the pin.
@@ -31,7 +31,7 @@ class GpioOutput:
     Synchronization: any thread.
     """
 
-    def __init__(self, name: str, pin: int, active_high: bool, pins: Pins) -> None:  # noqa: FBT001 - as configured
+    def __init__(self, name: str, pin: int, pins: Pins, *, active_high: bool = True) -> None:
         self._name = name
         self._label = f"output {name} on pin GPIO{pin}"
         self._pins = pins

@@ -1,0 +1,94 @@
+"""What every output promises, mock and real alike."""
+
+import pytest
+from rigs.pins import wired_factory
+
+from hal.clock import SystemClock
+from hal.errors import DeviceLost, PinInUse
+from hal.mock.output import MockOutput
+from hal.pi.output import GpioOutput
+from hal.pi.pins import Pins
+
+PIN = 22
+
+
+def open_mock():
+    return MockOutput("siren", SystemClock())
+
+
+def open_pi():
+    return GpioOutput("siren", PIN, Pins.over(wired_factory()))
+
+
+@pytest.fixture(params=[open_mock, open_pi], ids=["mock", "pi"])
+def output(request):
+    return request.param()
+
+
+def test_an_output_begins_off(output):
+    assert output.get() is False
+
+
+def test_an_output_goes_on_and_off_and_orders_may_repeat(output):
+    seen = []
+    for on in (True, True, False, False, True):
+        output.set(on=on)
+        seen.append(output.get())
+    assert seen == [True, True, False, False, True]
+
+
+def test_a_closed_output_can_neither_be_driven_nor_read(output):
+    output.close()
+    output.close()
+    with pytest.raises(DeviceLost, match=r"output siren.*closed"):
+        output.set(on=True)
+    with pytest.raises(DeviceLost, match=r"output siren.*closed"):
+        output.get()
+
+
+def test_the_mock_is_off_after_close_and_keeps_every_change():
+    output = open_mock()
+    output.set(on=True)
+    output.set(on=True)
+    output.close()
+    assert [on for _, on in output.journal] == [True, False]
+
+
+@pytest.mark.parametrize(("active_high", "levels"), [(True, [False, True, False]), (False, [True, False, True])])
+def test_the_pin_follows_the_order_by_its_polarity_and_is_off_before_it_is_given_back(active_high, levels):
+    factory = wired_factory()
+    pin = factory.pin(PIN)
+    output = GpioOutput("siren", PIN, Pins.over(factory), active_high=active_high)
+    seen = [bool(pin.state)]
+    output.set(on=True)
+    seen.append(bool(pin.state))
+    pin.clear_states()
+    output.close()
+    seen.append(bool(pin.states[1].state))
+    assert seen == levels
+
+
+def test_a_mock_that_is_lost_says_so_until_it_is_found():
+    output = open_mock()
+    output.lose()
+    with pytest.raises(DeviceLost, match="output siren cannot be driven"):
+        output.set(on=True)
+    output.find()
+    output.set(on=True)
+    assert output.get() is True
+
+
+def test_a_pin_that_fails_is_named():
+    factory = wired_factory()
+    output = GpioOutput("siren", PIN, Pins.over(factory))
+    factory.pin(PIN).level_error = OSError(5, "Input/output error")
+    with pytest.raises(DeviceLost, match=r"output siren on pin GPIO22 cannot be read.*Input/output error"):
+        output.get()
+
+
+def test_a_pin_that_somebody_else_holds_is_refused():
+    pins = Pins.over(wired_factory())
+    first = GpioOutput("siren", PIN, pins)
+    with pytest.raises(PinInUse, match=r"output strobe on pin GPIO22.*already in use"):
+        GpioOutput("strobe", PIN, pins)
+    first.close()
