@@ -1,0 +1,285 @@
+"""Live sound and evidence over the media child's own connection, so that neither stands in front of an alarm."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import os
+import socket
+from typing import TYPE_CHECKING, Any, Protocol
+
+from firmware.adapters.mqtt_pipe import MqttPipe
+from firmware.adapters.pipe import Answered, Incoming, Letter, Lost, PipeError, Ready
+from firmware.core.facts import Trouble, TroubleOver
+from firmware.media.items import Confirmed, Item
+from firmware.media.orders import Live, LiveRuns
+from firmware.media.outbox import WINDOW, WINDOW_LIVE, Outbox
+from firmware.wire import topics
+from firmware.wire.media import Chunk, MediaWireError, decode_evidence_receipt, encode_chunk, encode_live
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from firmware.adapters.pipe import PipeEvent
+    from firmware.config import PathConfig
+    from firmware.core.facts import Fact
+    from firmware.media.outbox import Piece
+    from hal.ports import Clock
+
+log = logging.getLogger(__name__)
+
+STALE_S = 1.0
+"""Live sound older than this is dropped: who listens wants the present."""
+SOCKET_BYTES = 65536
+"""Room in the kernel for what a slow link has not taken; more would only be delay of live sound."""
+BACKOFF_S = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
+"""Longest pauses before each new connection; the real one is any part of it."""
+QUIET_S = 20.0
+"""No connection for this long is a trouble."""
+NEVER = float("inf")
+
+
+class MediaPort(Protocol):
+    """The connection, as the uploader sees it.
+
+    Synchronization: one thread.
+    """
+
+    def connect(self, subscribe: tuple[str, ...]) -> None:
+        """Begin a connection; raises `PipeError`."""
+        ...
+
+    def publish(self, token: int, letter: Letter) -> None:
+        """QoS 1; `Answered` follows."""
+        ...
+
+    def publish_live(self, letter: Letter) -> None:
+        """QoS 0, dropped when the link has not taken what came before."""
+        ...
+
+    def drive(self) -> list[PipeEvent]:
+        """What came."""
+        ...
+
+    def next_deadline(self) -> float:
+        """When `drive` is wanted."""
+        ...
+
+    def wait(self, fd: int, timeout_s: float) -> None:
+        """Wait for `fd`, the connection or the time."""
+        ...
+
+    def close(self, *, orderly: bool = False) -> None:
+        """End the connection."""
+        ...
+
+
+class MediaPipe(MqttPipe):
+    """The real connection: the same broker and options as the path's own, under another client identity.
+
+    Args:
+        path: The path.
+        panel: This panel.
+        clock: For certificates and keep-alive.
+
+    Synchronization: one thread.
+    """
+
+    def __init__(self, path: PathConfig, panel: str, clock: Clock) -> None:
+        super().__init__(dataclasses.replace(path, name=f"{path.name}-media"), panel, clock)
+
+    def connect(self, subscribe: tuple[str, ...]) -> None:
+        """See `MediaPort.connect`."""
+        self.open(subscribe, None)
+        sock: Any = None if self._client is None else self._client.socket()
+        if sock is not None:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SOCKET_BYTES)
+
+    def publish_live(self, letter: Letter) -> None:
+        """See `MediaPort.publish_live`."""
+        if self._client is not None and not self._client.want_write():
+            self._client.publish(letter.topic, letter.payload, qos=0)
+
+
+class Uploader:
+    """Obeys `Item` (offer a file), `Live` and `LiveRuns`.
+
+    Args:
+        panel: This panel.
+        port: The connection.
+        receivers: Their keys by name; one that has a key must sign.
+        key: Signs chunks.
+        clock: Monotonic time.
+        post: Takes troubles.
+        confirm: Takes what a receiver confirmed.
+        random: A number from 0 to 1, for the pause before a new connection.
+
+    Synchronization: one thread.
+    """
+
+    def __init__(
+        self,
+        panel: str,
+        port: MediaPort,
+        receivers: Mapping[str, bytes | None],
+        *,
+        key: bytes | None,
+        clock: Clock,
+        post: Callable[[Fact], None],
+        confirm: Callable[[Confirmed], None],
+        random: Callable[[], float],
+    ) -> None:
+        self._panel = panel
+        self._port = port
+        self._receivers = receivers
+        self._key = key
+        self._clock = clock
+        self._post = post
+        self._confirm = confirm
+        self._random = random
+        self._outbox = Outbox()
+        self._ready = False
+        self._open = False
+        self._connect_s = clock.now().mono_s
+        self._lost_s = self._connect_s
+        self._failures = 0
+        self._why = ""
+        self._complained = False
+        self._refusals = 0
+
+    @property
+    def name(self) -> str:
+        """For logs and troubles."""
+        return "uploader"
+
+    def handle(self, order: object) -> None:
+        """Obey one order."""
+        match order:
+            case Live(incident, frame):
+                if self._ready and self._clock.now().mono_s - frame.mono_ms / 1000 < STALE_S:
+                    self._port.publish_live(Letter(topics.live_audio(incident), encode_live(frame)))
+            case LiveRuns(on):
+                self._outbox.window = WINDOW_LIVE if on else WINDOW
+            case Item():
+                self._outbox.add(order)
+            case _:
+                raise TypeError(f"uploader: {order!r} is no order for it")
+
+    def tick(self) -> None:
+        """Read what came, send what may go, connect when it is time."""
+        now_s = self._clock.now().mono_s
+        if not self._open and now_s >= self._connect_s:
+            self._connect()
+        for event in self._port.drive() if self._open else ():
+            self._take(event)
+        if self._ready:
+            self._send()
+        elif not self._complained and now_s - self._lost_s >= QUIET_S:
+            self._complained = True
+            self._post(Trouble("media", f"no connection for evidence and live sound: {self._why}"))
+
+    def next_deadline(self) -> float:
+        """Monotonic seconds of the next `tick` that is wanted."""
+        if not self._open:
+            return self._connect_s
+        quiet = NEVER if self._ready or self._complained else self._lost_s + QUIET_S
+        sending = self._outbox.next_deadline(self._clock.now().mono_s) if self._ready else NEVER
+        return min(self._port.next_deadline(), sending, quiet)
+
+    def wait(self, fd: int, timeout_s: float) -> None:
+        """Wait for orders or the connection; for `Worker(wait=…)`."""
+        self._port.wait(fd, timeout_s)
+
+    def close(self) -> None:
+        """End the connection; what was not confirmed stays on disk."""
+        self._port.close(orderly=True)
+        self._open = self._ready = False
+
+    def _connect(self) -> None:
+        try:
+            self._port.connect((topics.evidence_receipt(self._panel, "+"),))
+        except PipeError as error:
+            self._retry(str(error))
+            return
+        self._open = True
+
+    def _take(self, event: PipeEvent) -> None:
+        now_s = self._clock.now().mono_s
+        match event:
+            case Ready():
+                self._ready, self._failures = True, 0
+                self._outbox.connected(now_s)
+                if self._complained:
+                    self._complained = False
+                    self._post(TroubleOver("media"))
+            case Answered(token, reason):
+                self._outbox.answered(token, reason, now_s)
+            case Incoming(topic, payload, why):
+                if not why:
+                    self._receipt(topic, payload, now_s)
+            case Lost(why):
+                self._retry(why)
+
+    def _retry(self, why: str) -> None:
+        now_s = self._clock.now().mono_s
+        if self._ready:
+            self._lost_s = now_s
+        self._port.close()
+        self._open, self._ready, self._why = False, False, why
+        self._outbox.disconnected()
+        longest = BACKOFF_S[min(self._failures, len(BACKOFF_S) - 1)]
+        self._failures += 1
+        self._connect_s = now_s + longest * self._random()
+
+    def _send(self) -> None:
+        now_s = self._clock.now().mono_s
+        while (chosen := self._outbox.next(now_s)) is not None:
+            token, piece = chosen
+            try:
+                data = _read(piece)
+            except OSError as error:
+                self._outbox.drop(piece.item)
+                log.warning("a file of evidence cannot be read back: %s", error.strerror or error)
+                continue
+            chunk = Chunk(
+                piece.item.incident,
+                piece.item.kind,
+                piece.item.source,
+                piece.item.name,
+                piece.item.size,
+                piece.item.sha256,
+                piece.offset,
+                data,
+            )
+            topic = topics.evidence(piece.item.incident, piece.item.name)
+            self._port.publish(token, Letter(topic, encode_chunk(chunk, self._key)))
+
+    def _receipt(self, topic: str, payload: bytes, now_s: float) -> None:
+        receiver = topic.rpartition("/")[2]
+        if receiver not in self._receivers:
+            return
+        try:
+            receipt = decode_evidence_receipt(payload, self._receivers[receiver])
+        except MediaWireError:
+            # Its text may name an incident that nothing in a log may show.
+            if not self._refusals:
+                log.warning(
+                    "a receipt of receiver %s is refused: form or signature wrong; is its key the same?", receiver
+                )
+            self._refusals += 1
+            return
+        if receipt.receiver == receiver and self._outbox.receipt(receipt, now_s):
+            self._confirm(Confirmed(receipt.incident, receipt.name, receiver))
+
+
+def _read(piece: Piece) -> bytes:
+    if piece.item.path is None:
+        return piece.item.data[piece.offset : piece.offset + piece.length]
+    fd = os.open(piece.item.path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        data = os.pread(fd, piece.length, piece.offset)
+    finally:
+        os.close(fd)
+    if len(data) != piece.length:
+        raise OSError(f"{len(data)} bytes where {piece.length} should be")
+    return data
