@@ -71,13 +71,14 @@ class MqttPipe(Pipe):
         self._stirred = False
         self._chores_s = 0.0
 
-    def open(self, subscribe: tuple[str, ...], will: Letter) -> None:
+    def open(self, subscribe: tuple[str, ...], will: Letter | None) -> None:
         """See `Pipe.open`."""
         self.close()
         now = self._clock.now()
         self._options = connect_options(self._config)
         client = self._options.client(self._client_id)
-        client.will_set(will.topic, will.payload, qos=1, retain=will.retain)
+        if will is not None:
+            client.will_set(will.topic, will.payload, qos=1, retain=will.retain)
         self._attach(client)
         self._subscribe = subscribe
         self._ready, self._last_error, self._receive_maximum = False, "", RECEIVE_MAXIMUM

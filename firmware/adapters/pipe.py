@@ -80,14 +80,14 @@ class Pipe(Protocol):
     Synchronization: one thread.
     """
 
-    def open(self, subscribe: tuple[str, ...], will: Letter) -> None:
+    def open(self, subscribe: tuple[str, ...], will: Letter | None) -> None:
         """Begin a new connection, closing the one before; `Ready` or `Lost` follows.
 
         May block for some seconds (name, TCP, TLS).
 
         Args:
             subscribe: Topic filters.
-            will: What the broker publishes when the connection breaks.
+            will: What the broker publishes when the connection breaks; None for a connection that nobody misses.
 
         Raises:
             PipeError: No connection; nothing follows.
