@@ -1,0 +1,106 @@
+"""Proof that evidence is evidence: every file plays, and its hash is the one that the panel signed."""
+
+from __future__ import annotations
+
+import array
+import hashlib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import av
+import av.error
+
+from firmware.demo.story import DESK
+from firmware.wire import media
+from firmware.wire.sign import load_key
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from firmware.demo.stage import Stage
+    from firmware.demo.story import File
+
+LOUD = 0.01
+"""Peak of a sound that is no silence: 1 % of full scale."""
+LIVE_PREFIX = "Live-"
+
+
+class ProofError(RuntimeError):
+    """A file that is not what it should be; the message names it."""
+
+
+def prove(stage: Stage, files: Sequence[File]) -> int:
+    """Check all files of the 110 desk.
+
+    Returns:
+        How many files the signed manifests vouch for.
+
+    Raises:
+        ProofError: The first file that fails.
+    """
+    vouched = dict(_manifests(stage))
+    for file in files:
+        path = Path(file.path)
+        digest = _digest(path)
+        if digest != file.sha256:
+            raise ProofError(f"{path} has changed since the desk saved it")
+        if not file.name.startswith(LIVE_PREFIX) and vouched.get(path) != digest:
+            raise ProofError(f"{path} is not in the manifest that the panel signed")
+        plays(path, file.kind)
+    return len(vouched)
+
+
+def plays(path: Path, kind: str) -> None:
+    """Decode a file as a player would.
+
+    Raises:
+        ProofError: It does not play, is silent, or is not what its kind promises.
+    """
+    try:
+        with av.open(str(path)) as container:
+            videos, sounds = container.streams.video, container.streams.audio
+            if kind in ("still", "clip") and not videos:
+                raise ProofError(f"{path} holds no pictures")
+            if kind == "clip" and videos[0].codec_context.name not in ("h264", "hevc"):
+                raise ProofError(f"{path} is coded as {videos[0].codec_context.name}, not as the camera sent it")
+            if kind == "sound" and not sounds:
+                raise ProofError(f"{path} holds no sound")
+            pictures, peak = _decode(container)
+    except (av.error.FFmpegError, OSError) as error:
+        raise ProofError(f"{path} does not play: {error}") from None
+    if kind in ("still", "clip") and not pictures:
+        raise ProofError(f"{path} plays, but shows no picture")
+    if sounds and peak < LOUD:
+        raise ProofError(f"{path} is silent: its peak is {peak:.4f} of full scale")
+
+
+def _decode(container: av.container.InputContainer) -> tuple[int, float]:
+    pictures, peak = 0, 0.0
+    to_float = av.AudioResampler(format="flt", layout="mono")
+    for frame in container.decode():
+        if isinstance(frame, av.VideoFrame):
+            pictures += 1
+        elif isinstance(frame, av.AudioFrame):
+            for part in to_float.resample(frame):
+                samples = array.array("f", bytes(part.planes[0])[: part.samples * 4])
+                peak = max(peak, max(samples, default=0.0), -min(samples, default=0.0))
+    return pictures, peak
+
+
+def _manifests(stage: Stage) -> Iterator[tuple[Path, str]]:
+    key = load_key(stage.panel_key)
+    for path in sorted(stage.evidence(DESK).glob(f"*/*/{media.MANIFEST_NAME}")):
+        try:
+            manifest = media.decode_manifest(path.read_bytes(), key)
+        except media.MediaWireError as error:
+            raise ProofError(f"{path}: {error}") from None
+        for entry in manifest.files:
+            yield path.with_name(entry.name), entry.sha256
+
+
+def _digest(path: Path) -> str:
+    try:
+        with path.open("rb") as whole:
+            return hashlib.file_digest(whole, "sha256").hexdigest()
+    except OSError as error:
+        raise ProofError(f"{path} cannot be read: {error.strerror}") from None

@@ -1,0 +1,173 @@
+"""How the demonstration looks: JSON lines, plain lines, or a screen."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+from typing import TYPE_CHECKING, Any, Protocol
+
+from firmware.demo.words import say
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from firmware.demo.story import Alarm, Story
+
+FILES_SHOWN = 8
+TROUBLES_SHOWN = 3
+
+
+class Show(Protocol):
+    """Somewhere to show the play.
+
+    Synchronization: one thread.
+    """
+
+    def say(self, key: str, **values: object) -> None:
+        """Tell what goes on, by a key of the demonstration's words."""
+        ...
+
+    def step(self, line: dict[str, Any]) -> None:
+        """Tell a step of the chain, or a file."""
+        ...
+
+    def refresh(self, story: Story) -> None:
+        """Draw the present state, if this way of showing has one."""
+        ...
+
+    def result(self, why: str, folder: Path) -> None:
+        """Tell the end: `why` is "" when all went well."""
+        ...
+
+    def close(self) -> None:
+        """Leave the terminal as it was; idempotent."""
+        ...
+
+
+class JsonShow:
+    """One JSON object a line, nothing else."""
+
+    def say(self, key: str, **values: object) -> None:
+        """Nothing: steps, files and the result say it all."""
+
+    def step(self, line: dict[str, Any]) -> None:
+        """Tell a step of the chain, or a file."""
+        sys.stdout.write(json.dumps(line, ensure_ascii=False) + "\n")
+        sys.stdout.flush()
+
+    def refresh(self, story: Story) -> None:
+        """Nothing: lines do not change."""
+
+    def result(self, why: str, folder: Path) -> None:  # noqa: ARG002 - the last line says nothing but the result
+        """Tell the end."""
+        self.step({"result": "failed", "why": why} if why else {"result": "ok"})
+
+    def close(self) -> None:
+        """Nothing."""
+
+
+class LineShow:
+    """One line of text for everything that happens."""
+
+    def __init__(self, language: str) -> None:
+        self._language = language
+
+    def say(self, key: str, **values: object) -> None:
+        """Tell what goes on."""
+        self._line(say(self._language, key, **values))
+
+    def step(self, line: dict[str, Any]) -> None:
+        """Tell a step of the chain, or a file."""
+        if "step" in line:
+            self._line(f"{line['ms']:>10.1f} ms  {say(self._language, line['step'])}  {line['by']}")
+        else:
+            self._line(f"{say(self._language, line['kind']):>13}  {line['evidence']}")
+
+    def refresh(self, story: Story) -> None:
+        """Nothing: lines do not change."""
+
+    def result(self, why: str, folder: Path) -> None:
+        """Tell the end."""
+        self.say("failed", why=why) if why else self.say("kept", folder=folder)
+
+    def close(self) -> None:
+        """Nothing."""
+
+    @staticmethod
+    def _line(text: str) -> None:
+        sys.stdout.write(text + "\n")
+        sys.stdout.flush()
+
+
+class ScreenShow:
+    """A screen that is drawn anew whenever something happens. Needs rich.
+
+    Args:
+        language: "zh" or "en".
+
+    Raises:
+        ImportError: rich is not installed.
+    """
+
+    def __init__(self, language: str) -> None:
+        from rich.live import Live  # noqa: PLC0415 - the other two ways need no rich
+
+        self._language = language
+        self._now = ""
+        self._live = Live(auto_refresh=False, screen=True)
+        self._live.start()
+
+    def say(self, key: str, **values: object) -> None:
+        """Tell what goes on; it stands until the next."""
+        self._now = say(self._language, key, **values)
+
+    def step(self, line: dict[str, Any]) -> None:
+        """Nothing: `refresh` draws the whole chain."""
+
+    def refresh(self, story: Story) -> None:
+        """Draw the present state."""
+        from rich.console import Group  # noqa: PLC0415
+        from rich.rule import Rule  # noqa: PLC0415
+        from rich.text import Text  # noqa: PLC0415
+
+        word = self._word
+        parts: list[Any] = [Text(word("title"), style="bold reverse"), Text(self._now, style="bold yellow"), Text()]
+        parts += [Rule(word("chain"), align="left"), *(self._alarm(alarm) for alarm in story.alarms.values()), Text()]
+        parts.append(Rule(f"{word('evidence')}: {len(story.files)}", align="left"))
+        parts += [Text(f"{word(file.kind):>8}  {file.size:>9} B  {file.name}") for file in story.files[-FILES_SHOWN:]]
+        parts += [Text(f"{word('trouble')}: {text}", style="red") for text in story.troubles[-TROUBLES_SHOWN:]]
+        self._live.update(Group(*parts, Text(), Text(word("keys"), style="bold")), refresh=True)
+
+    def result(self, why: str, folder: Path) -> None:
+        """Tell the end on the ordinary screen."""
+        self.close()
+        LineShow(self._language).result(why, folder)
+
+    def close(self) -> None:
+        """Leave the terminal as it was; idempotent."""
+        self._live.stop()
+
+    def _alarm(self, alarm: Alarm) -> Any:
+        from rich.table import Table  # noqa: PLC0415
+
+        table = Table(title=f"{alarm.id}  {alarm.code} {alarm.zone}", title_justify="left", box=None, pad_edge=False)
+        table.add_column(justify="right")
+        table.add_column(style="bold green")
+        table.add_column()
+        for (step, by), ms in alarm.steps.items():
+            table.add_row(f"{ms:.1f} ms", self._word(step), by)
+        return table
+
+    def _word(self, key: str) -> str:
+        return say(self._language, key)
+
+
+def open_show(language: str, *, as_json: bool, screen: bool) -> Show:
+    """The best way to show that there is."""
+    if as_json:
+        return JsonShow()
+    if screen:
+        with contextlib.suppress(ImportError):
+            return ScreenShow(language)
+    return LineShow(language)
