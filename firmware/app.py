@@ -20,6 +20,7 @@ from firmware.adapters.console import Console
 from firmware.adapters.inputs import Inputs
 from firmware.adapters.journal import Journal
 from firmware.adapters.outputs import Outputs
+from firmware.adapters.ring_files import REAL, Disk
 from firmware.adapters.uplink import Uplink
 from firmware.core import effects as e
 from firmware.core.commands import CONSOLE
@@ -86,6 +87,7 @@ class Parts:
         random01: Uniform in [0, 1), for pauses between connections.
         random53: 53 random bits, for the epoch when nothing else is known.
         watch: Sees every effect after it was handed on.
+        disk: What the journal asks of the operating system.
     """
 
     board: Board
@@ -96,6 +98,7 @@ class Parts:
     random01: Callable[[], float]
     random53: Callable[[], int]
     watch: Callable[[e.Effect], None]
+    disk: Disk = REAL
 
 
 class App:
@@ -121,6 +124,7 @@ class App:
             self.inbox.post,
             random53=parts.random53,
             notify=self._wake_primary,
+            disk=parts.disk,
         )
         self.epoch = self._recovery.epoch
         self.panel = Panel(panel_spec(config), self.epoch)

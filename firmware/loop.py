@@ -53,6 +53,11 @@ class Inbox:
         """
         return self._facts.get(timeout=patience_s) if patience_s > 0 else self._facts.get_nowait()
 
+    @property
+    def waiting(self) -> int:
+        """How many facts wait; for those who step the owner in virtual time."""
+        return self._facts.qsize()
+
 
 class Owner:
     """Runs the core.
