@@ -170,7 +170,8 @@ class Link:
             else:
                 client.connect(self._config.host, self._config.port, KEEPALIVE_S)
         except ssl.SSLCertVerificationError as error:
-            self._refuse(f"the broker's certificate is not signed by {self._config.ca}: {error.verify_message}", now_s)
+            why = f"the broker's certificate is not good: {error.verify_message}; check --ca {self._config.ca}, the "
+            self._refuse(f"{why}host name and this machine's clock", now_s)
         except (OSError, ValueError) as error:
             self._drop(_words(error), now_s)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import os
 import re
+import ssl
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -76,6 +77,7 @@ def link_config(args: argparse.Namespace) -> LinkConfig:
         raise UsageError("--cert and --tls-key belong together, and both need --ca")
     for option in ("ca", "cert", "tls_key"):
         _readable(f"--{option.replace('_', '-')}", getattr(args, option))
+    _check_certificates(args)
     return LinkConfig(
         host=host,
         port=port,
@@ -126,6 +128,24 @@ def language(args: argparse.Namespace) -> str:
         return str(args.lang)
     spoken = os.environ.get("LC_ALL") or os.environ.get("LC_MESSAGES") or os.environ.get("LANG") or ""
     return "zh" if spoken.startswith("zh") else "en"
+
+
+def _check_certificates(args: argparse.Namespace) -> None:
+    if args.ca is None:
+        return
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    try:
+        context.load_verify_locations(args.ca)
+    except ssl.SSLError:
+        raise UsageError(f"--ca {args.ca} holds no PEM certificate") from None
+    if args.cert is None:
+        return
+    try:
+        context.load_cert_chain(args.cert, args.tls_key, password=lambda: "")  # an encrypted key must not ask
+    except ssl.SSLError:
+        raise UsageError(
+            f"--cert {args.cert} and --tls-key {args.tls_key} are not a PEM certificate and its unencrypted key"
+        ) from None
 
 
 def _readable(option: str, path: Path | None) -> None:

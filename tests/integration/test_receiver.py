@@ -14,8 +14,9 @@ from pathlib import Path
 import paho.mqtt.client as mqtt
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
-from rigs.broker import broker, free_port, make_broker  # noqa: F401 - fixtures
+from rigs.broker import ServerTls, free_port
 
+from firmware.core.effects import Health
 from firmware.core.facts import Command, Receipt
 from firmware.core.report import Report, ReportId, Step
 from firmware.wire import media, topics
@@ -57,8 +58,6 @@ class HandPanel:
         return ident
 
     def health(self):
-        from firmware.core.effects import Health  # noqa: PLC0415
-
         payload = encode_health(Health(0, 0, ()), panel=PANEL, epoch=5, now=now(), key=PANEL_KEY)
         self.send(topics.health(PANEL), payload, retain=True)
 
@@ -130,14 +129,14 @@ def desks():
 
 
 @pytest.fixture
-def panel(broker):  # noqa: F811 - the fixture
+def panel(broker):
     hand = HandPanel(broker.host, broker.port)
     yield hand
     hand.close()
 
 
 @pytest.fixture
-def options(broker, tmp_path):  # noqa: F811 - the fixture
+def options(broker, tmp_path):
     for name, key in (("panel.key", PANEL_KEY), ("receiver.key", RECEIVER_KEY)):
         (tmp_path / name).write_text(key.hex())
         (tmp_path / name).chmod(0o600)
@@ -213,7 +212,7 @@ def test_alarms_wait_at_the_broker_for_a_desk_that_restarts(desks, options, pane
     assert second.event("report", id=str(ident))
 
 
-def test_a_desk_outlives_its_broker(desk, panel, broker):  # noqa: F811 - the fixture
+def test_a_desk_outlives_its_broker(desk, panel, broker):
     broker.restart()
     desk.event("link", up=False)
     desk.event("link", up=True)
@@ -278,7 +277,7 @@ def ended(desks, *arguments):
     return desks(*arguments).end()
 
 
-def test_a_wrong_password_ends_the_desk_with_a_sentence(desks, make_broker, tmp_path):  # noqa: F811 - the fixture
+def test_a_wrong_password_ends_the_desk_with_a_sentence(desks, make_broker, tmp_path):
     guarded = make_broker(users={"desk": "right"})
     (tmp_path / "password").write_text("wrong\n")
     where = ("--broker", f"{guarded.host}:{guarded.port}", "--username", "desk")
@@ -287,6 +286,38 @@ def test_a_wrong_password_ends_the_desk_with_a_sentence(desks, make_broker, tmp_
     assert "refuses user 'desk'" in errors
     assert "--password-file" in errors
     assert "wrong" not in errors
+
+
+def test_a_desk_connects_over_tls_with_its_own_certificate(desks, make_broker, certificates):
+    pair = certificates.server
+    secured = make_broker(tls=ServerTls(certificates.ca, pair.cert, pair.key, require_client=True))
+    own = ("--cert", certificates.client.cert, "--tls-key", certificates.client.key)
+    running = desks("--broker", f"127.0.0.1:{secured.port}", "--ca", certificates.ca, *own)
+    assert running.event("link", up=True)
+
+
+@pytest.mark.parametrize("name", ["server_expired", "server_elsewhere", "server_early"])
+def test_a_bad_certificate_of_the_broker_ends_the_desk_with_a_sentence(desks, make_broker, certificates, name):
+    pair = getattr(certificates, name)
+    secured = make_broker(tls=ServerTls(certificates.ca, pair.cert, pair.key))
+    code, errors = ended(desks, "--broker", f"127.0.0.1:{secured.port}", "--ca", certificates.ca)
+    assert code == 1
+    assert "certificate is not good" in errors
+
+
+def test_a_broker_of_another_authority_ends_the_desk_with_a_sentence(desks, make_broker, certificates):
+    pair = certificates.server
+    secured = make_broker(tls=ServerTls(certificates.ca, pair.cert, pair.key))
+    code, errors = ended(desks, "--broker", f"127.0.0.1:{secured.port}", "--ca", certificates.other_ca)
+    assert code == 1
+    assert str(certificates.other_ca) in errors
+
+
+def test_a_key_that_is_not_the_certificates_ends_the_desk_with_a_sentence(desks, certificates):
+    pair = ("--cert", certificates.client.cert, "--tls-key", certificates.server.key)
+    code, errors = ended(desks, "--broker", "h", "--ca", certificates.ca, *pair)
+    assert code == 2
+    assert "--tls-key" in errors
 
 
 @pytest.mark.parametrize(
