@@ -47,8 +47,6 @@ class MediaEngine:
         codecs: Makes encoders and decoders.
         sink: Takes files and live sound.
         post: Takes troubles.
-        taken: File names that unfinished incidents already have, by incident.
-        sealed: Incidents that nothing may be added to.
 
     Synchronization: one thread.
     """
@@ -63,8 +61,6 @@ class MediaEngine:
         codecs: Codecs,
         sink: Sink,
         post: Callable[[Fact], None],
-        taken: Mapping[ReportId, frozenset[str]] | None = None,
-        sealed: frozenset[ReportId] = frozenset(),
     ) -> None:
         self._plan = Plan(media.pre_roll_s, media.stills_s, media.clip_s)
         self._capture_s = media.capture_s
@@ -76,8 +72,8 @@ class MediaEngine:
         self._asked: dict[str, list[Course]] = {}
         self._sound = None if sound_hz is None else SoundTrack(sound_hz, media.pre_roll_s, codecs)
         self._courses: dict[ReportId, Course] = {}
-        self._sealed = set(sealed)
-        self._taken = dict(taken or {})
+        self._sealed: set[ReportId] = set()
+        self._taken: dict[ReportId, frozenset[str]] = {}
         self._next_s = NEVER
         self._standing: set[str] = set()
         self._live = False
@@ -86,6 +82,16 @@ class MediaEngine:
     def capturing(self) -> bool:
         """Whether any incident runs."""
         return bool(self._courses)
+
+    def know(self, taken: Mapping[ReportId, frozenset[str]], sealed: frozenset[ReportId]) -> None:
+        """What earlier children did; before the first `capture`.
+
+        Args:
+            taken: File names that unfinished incidents already have.
+            sealed: Incidents that nothing may be added to.
+        """
+        self._taken.update(taken)
+        self._sealed |= sealed
 
     def on_format(self, camera: str, video: VideoFormat) -> None:
         """A camera connected."""

@@ -50,12 +50,10 @@ class Found:
     Attributes:
         taken: File names of the unfinished incidents.
         sealed: Finished incidents.
-        items: What some receiver still lacks, oldest incident first.
     """
 
     taken: dict[ReportId, frozenset[str]] = field(default_factory=dict)
     sealed: frozenset[ReportId] = frozenset()
-    items: tuple[Item, ...] = ()
 
 
 def entry_of(begun: Begun, size: int, sha256: str, last_mono_ms: int, *, recovered: bool = False) -> ManifestEntry:

@@ -15,6 +15,11 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
+class Scan:
+    """Look at what an earlier child left; the first order of all."""
+
+
+@dataclass(frozen=True, slots=True)
 class Begin:
     """A capture began.
 
@@ -90,7 +95,7 @@ class LiveRuns:
     on: bool
 
 
-SpoolOrder = Begin | Open | Append | Finish | Whole | End
+SpoolOrder = Scan | Begin | Open | Append | Finish | Whole | End
 
 
 class Sink(Protocol):

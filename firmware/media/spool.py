@@ -12,7 +12,7 @@ from firmware.media import dossier as dossiers
 from firmware.media.disk import NEVER, Disk
 from firmware.media.dossier import PART, Begun, Dossier, hash_file, rescue, write_all
 from firmware.media.items import Confirmed, Found, Item, entry_of, milliseconds
-from firmware.media.orders import Append, Begin, End, Finish, Open, Whole
+from firmware.media.orders import Append, Begin, End, Finish, Open, Scan, Whole
 from firmware.wire.media import MANIFEST_NAME, Manifest, ManifestEntry, digest, encode_manifest
 
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ class Spool:
         clock: Both clocks.
         post: Takes facts; nothing posted tells what a silent alarm must hide.
         offer: Takes what is to be uploaded.
+        found: Takes the answer to `Scan`.
 
     Synchronization: one thread.
     """
@@ -66,6 +67,7 @@ class Spool:
         clock: Clock,
         post: Callable[[Fact], None],
         offer: Callable[[Item], None],
+        found: Callable[[Found], None],
     ) -> None:
         self._folder = folder
         self._panel = panel
@@ -74,6 +76,7 @@ class Spool:
         self._clock = clock
         self._post = post
         self._offer = offer
+        self._found = found
         self._disk = Disk(folder, quota_bytes, clock=clock, post=post, drop_oldest=self._drop_oldest)
         self._dossiers: dict[ReportId, Dossier] = {}
         self._growing: dict[tuple[ReportId, str], _Growing] = {}
@@ -87,21 +90,11 @@ class Spool:
         """For logs and troubles."""
         return "spool"
 
-    def open(self) -> Found:
-        """Look at what is there and recover what was cut; before anything else."""
-        self._disk.attempt(self._look)
-        self._unclaimed = {known.incident for known in self._dossiers.values() if known.sealed is None}
-        if self._unclaimed:
-            self._claim_s = self._clock.now().mono_s + CLAIM_S
-        return Found(
-            {incident: self._dossiers[incident].names for incident in self._unclaimed},
-            frozenset(set(self._dossiers) - self._unclaimed),
-            tuple(self._undelivered()),
-        )
-
     def handle(self, order: object) -> None:
         """Obey one order."""
         match order:
+            case Scan():
+                self._found(self._scan())
             case Begin(incident, again):
                 self._begin(incident, again=again)
             case Open():
@@ -142,6 +135,18 @@ class Spool:
         for growing in self._growing.values():
             os.close(growing.fd)
         self._growing.clear()
+
+    def _scan(self) -> Found:
+        self._disk.attempt(self._look)
+        self._unclaimed = {known.incident for known in self._dossiers.values() if known.sealed is None}
+        if self._unclaimed:
+            self._claim_s = self._clock.now().mono_s + CLAIM_S
+        for item in self._undelivered():
+            self._offer(item)
+        return Found(
+            {incident: self._dossiers[incident].names for incident in self._unclaimed},
+            frozenset(set(self._dossiers) - self._unclaimed),
+        )
 
     # ── files ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
