@@ -261,6 +261,8 @@ def explain_alert(text: str) -> str:
         return "TLS: the broker says that path.tls.cert_file has expired"
     if "wrong version number" in lower or "record layer failure" in lower:
         return "TLS: the broker speaks no TLS on this port: check path.port"
+    if "eof occurred" in lower:
+        return "TLS: the broker ended the connection: it may want a certificate of this panel (path.tls.cert_file)"
     return f"TLS: {text}"
 
 

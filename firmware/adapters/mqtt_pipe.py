@@ -37,7 +37,8 @@ READS_MAX = 64
 RECEIVE_MAXIMUM = 65535
 """What a broker allows that says nothing (MQTT 5, 3.2.2.3.3)."""
 
-_BAD_PROTOCOL, _BAD_LOGIN, _NOT_AUTHORISED, _TAKEN_OVER = 0x84, 0x86, 0x87, 0x8E
+_PROTOCOL_ERROR, _BAD_PROTOCOL, _BAD_LOGIN, _NOT_AUTHORISED, _NO_PONG, _TAKEN_OVER = 0x82, 0x84, 0x86, 0x87, 0x8D, 0x8E
+"""MQTT 5 reason codes."""
 _RUBBISH = (LookupError, ValueError, TypeError, AttributeError, ArithmeticError, RuntimeError, struct.error)
 """What paho's parser raises on bytes that are no MQTT; all of them end the connection and nothing else."""
 
@@ -102,7 +103,8 @@ class MqttPipe(Pipe):
             try:
                 self._drive(client)
             except _RUBBISH as error:
-                self._fail(f"the broker sent what is no MQTT ({type(error).__name__}: {error})")
+                log.debug("path %s: %s: %s", self._config.name, type(error).__name__, error)
+                self._fail(self._explain_break(_PROTOCOL_ERROR))
         events, self._events = self._events, []
         if events and isinstance(events[-1], Lost):
             self._drop(orderly=False)
@@ -164,6 +166,7 @@ class MqttPipe(Pipe):
         client.on_message = self._on_message
         client.on_disconnect = self._on_disconnect
         client.on_log = self._on_log
+        client.on_socket_close = self._on_socket_close
 
     def _drop(self, *, orderly: bool) -> None:
         client, self._client = self._client, None
@@ -172,8 +175,8 @@ class MqttPipe(Pipe):
         self._poll = select.poll()
         if client is None:
             return
-        for name in ("on_connect", "on_subscribe", "on_publish", "on_message", "on_disconnect", "on_log"):
-            setattr(client, name, None)
+        for name in ("connect", "subscribe", "publish", "message", "disconnect", "log", "socket_close"):
+            setattr(client, f"on_{name}", None)
         sock = client.socket()
         if orderly and sock is not None:
             client.disconnect()
@@ -185,9 +188,20 @@ class MqttPipe(Pipe):
             return
         self._events.append(Lost(f"path {self._config.name}: {why or self._broken()}"))
 
+    def _explain_break(self, code: int) -> str:
+        where = f"{self._config.host}:{self._config.port}"
+        if code == _PROTOCOL_ERROR:
+            return (
+                f"{where} sends what is no MQTT {self._config.protocol}: another service, or a broker of the other "
+                f"version (path.protocol)?"
+            )
+        if code == _NO_PONG:
+            return f"{where} answers no keep-alive for {self._config.keepalive_s} s"
+        return ""
+
     def _broken(self) -> str:
         where = f"{self._config.host}:{self._config.port}"
-        if "SSL" in self._last_error or "TLS" in self._last_error:
+        if self._config.tls is not None and self._last_error:
             return explain_alert(self._last_error)
         if not self._ready:
             return (
@@ -225,8 +239,8 @@ class MqttPipe(Pipe):
         self._settle(client, complaint)
 
     def _settle(self, client: Client, complaint: str) -> None:
-        self._ready = True
-        client.on_log = None
+        self._ready, self._last_error = True, ""
+        client.on_log = None  # it costs a formatted line a packet
         self._events.append(Ready(self._receive_maximum, complaint, self._notice))
 
     def _on_publish(self, _client: Client, _userdata: Any, mid: int, reason: ReasonCode, _properties: Any) -> None:
@@ -252,11 +266,21 @@ class MqttPipe(Pipe):
         self, _client: Client, _userdata: Any, flags: DisconnectFlags, reason: ReasonCode, _properties: Any
     ) -> None:
         if not flags.is_disconnect_packet_from_server:
-            self._fail("")
+            self._fail(self._explain_break(reason.value))
         elif reason.value == _TAKEN_OVER:
             self._fail(f"another client came to the broker as {self._client_id!r}: is there a second panel of this id?")
         else:
             self._fail(f"the broker ended the connection: {reason}")
+
+    def _on_socket_close(self, _client: Client, _userdata: Any, sock: Any) -> None:
+        """Ask a TLS connection that the broker refused for the alert: the write that failed on it did not read it."""
+        if self._ready or self._config.tls is None:
+            return
+        try:
+            sock.recv(1)
+        except (OSError, ValueError) as error:
+            if "alert" in str(error).lower():
+                self._last_error = str(error)
 
     def _on_log(self, _client: Client, _userdata: Any, _level: int, text: str) -> None:
         if text.startswith("failed to receive on socket"):

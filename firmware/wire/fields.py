@@ -52,21 +52,18 @@ def parse_object(payload: bytes, what: str, high: int) -> dict[str, Any]:
     if len(payload) > high:
         raise WireError(what, "payload", f"{len(payload)} bytes", f"at most {high} bytes")
     try:
-        found = json.loads(
-            payload.decode("utf-8"),
-            object_pairs_hook=_object,
-            parse_float=_refuse_number,
-            parse_constant=_refuse_number,
-        )
-        _check_depth(found)
+        text = payload.decode("utf-8")
     except UnicodeDecodeError:
         raise WireError(what, "payload", payload[:SHOWN_MAX], "UTF-8 text") from None
+    try:
+        found = json.loads(text, object_pairs_hook=_object, parse_float=_refuse_number, parse_constant=_refuse_number)
+        _check_depth(found)
     except _FormatError as error:
-        raise WireError(what, "payload", payload[:SHOWN_MAX], str(error)) from None
+        raise WireError(what, "payload", text, str(error)) from None
     except RecursionError:
-        raise WireError(what, "payload", payload[:SHOWN_MAX], _DEEP) from None
+        raise WireError(what, "payload", text, _DEEP) from None
     except ValueError:
-        raise WireError(what, "payload", payload[:SHOWN_MAX], "JSON (RFC 8259)") from None
+        raise WireError(what, "payload", text, "JSON (RFC 8259)") from None
     if not isinstance(found, dict):
         raise WireError(what, "payload", found, "a JSON object")
     return found

@@ -137,7 +137,7 @@ class Tap:
         with self._news:
             try:
                 kind, body = judge(message.topic, message.payload)
-            except (AssertionError, ValueError, struct.error) as error:
+            except (AssertionError, ValueError, RecursionError, struct.error) as error:
                 if not re.fullmatch(r"gatebooth/v1/[^/]+/(receipt|command)/[^/]+", message.topic):
                     self._faults.append(
                         f"{message.topic}: {error}"
