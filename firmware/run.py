@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
+import logging.handlers
 import os
+import queue
 import random
 import re
 import secrets
@@ -14,9 +16,6 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from hal.board import open_board
-
-from firmware.adapters.media_link import MediaLink
 from firmware.adapters.mqtt_pipe import MqttPipe
 from firmware.app import App, MakeMedia, Parts, board_spec
 from firmware.config_file import ConfigError, check_files, load, parse
@@ -25,23 +24,25 @@ from firmware.core.facts import Trouble
 from firmware.files import replace_file
 from firmware.media.spec import MediaSpec
 from firmware.worker import Threads
+from hal.board import open_board
 from hal.clock import SystemClock
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable
 
-    from hal.board import Board
-
     from firmware.config import Config
     from firmware.core.effects import Effect
     from firmware.core.facts import Fact
     from firmware.worker import Actor
+    from hal.board import Board
 
 log = logging.getLogger(__name__)
 
 LAST_GOOD = "panel.last-good.toml"
 DEFAULT_STATE = Path("/var/lib/gatebooth")
+SWITCH_S = 0.001
+"""How long one Python thread may keep the others waiting: a fifth of the usual, for alarms' sake."""
 CONSOLE_WAIT_S = 0.5
 CONSOLE_RETRY_S = 5.0
 
@@ -57,17 +58,33 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     """Run the panel until SIGTERM or SIGINT; SIGHUP takes up a changed configuration."""
-    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
+    listener = log_elsewhere()
     try:
         config, complaint = take_config(args.config)
     except ConfigError as error:
         sys.stderr.write(f"{error}\nno last good configuration was found: correct the file and start again\n")
         return 2
+    sys.setswitchinterval(SWITCH_S)
     process = Process(args, config, complaint)
     process.run()
+    listener.stop()
     if process.again:
         os.execv(sys.executable, [sys.executable, "-m", "firmware.cli", *sys.argv[1:]])  # noqa: S606 - itself
     return 0
+
+
+def log_elsewhere() -> logging.handlers.QueueListener:
+    """Log to standard error from a thread of its own: a reader that is slow or stuck must not stop an alarm."""
+    # The standard library says Queue and needs only put_nowait and get, which SimpleQueue has too and without a lock.
+    lines: queue.SimpleQueue[logging.LogRecord] = queue.SimpleQueue()
+    root = logging.getLogger()
+    root.addHandler(logging.handlers.QueueHandler(lines))
+    root.setLevel(logging.INFO)
+    writer = logging.StreamHandler(sys.stderr)
+    writer.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
+    listener = logging.handlers.QueueListener(lines, writer)
+    listener.start()
+    return listener
 
 
 def take_config(path: Path) -> tuple[Config, str]:
@@ -163,6 +180,8 @@ class Process:
 
     def _media(self, clock: SystemClock) -> MakeMedia:
         def link(epoch: int, post: Callable[[Fact], None]) -> tuple[Actor, Callable[[int, float], None]]:
+            from firmware.adapters.media_link import MediaLink  # noqa: PLC0415 - a booth without sources needs none
+
             made = MediaLink(MediaSpec.of(self._config, epoch), clock=clock, post=post)
             return made, made.wait
 

@@ -7,10 +7,11 @@ each runs in a `Worker` thread; in the simulator the same object is stepped in v
 from __future__ import annotations
 
 import collections
+import functools
 import logging
 import math
 import os
-import select
+import queue
 import threading
 from typing import TYPE_CHECKING, Protocol
 
@@ -26,6 +27,8 @@ log = logging.getLogger(__name__)
 
 NEVER = math.inf
 STOP_S = 3.0
+PATIENCE_S = 1.0
+DEFECT_PAUSE_S = 0.1
 QUIET_S = 60.0
 """An adapter that raised is called sound again after this long without another exception."""
 
@@ -58,36 +61,70 @@ class Actor(Protocol):
         ...
 
 
-class Mailbox:
-    """Orders on their way to an actor's thread, with a descriptor that becomes readable when one waits.
+class Mailbox(Protocol):
+    """Orders on their way to an actor's thread.
 
     Synchronization: `put` from any thread; the rest from the actor's.
     """
 
-    def __init__(self) -> None:
-        self._orders: collections.deque[object] = collections.deque()
-        self._fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+    def put(self, order: object) -> None:
+        """Hand over an order; never blocks."""
+        ...
 
-    def fileno(self) -> int:
-        """The descriptor to wait on."""
-        return self._fd
+    def take(self, timeout_s: float) -> list[object]:
+        """All orders that wait, oldest first; waits for the first at most so long."""
+        ...
+
+
+class Letterbox:
+    """The quicker mailbox: putting an order does not let go of the interpreter.
+
+    Synchronization: as `Mailbox`.
+    """
+
+    def __init__(self) -> None:
+        self._orders: queue.SimpleQueue[object] = queue.SimpleQueue()
+
+    def put(self, order: object) -> None:
+        """Hand over an order; never blocks."""
+        self._orders.put(order)
+
+    def take(self, timeout_s: float) -> list[object]:
+        """All orders that wait, oldest first; waits for the first at most so long."""
+        try:
+            first = self._orders.get(timeout=timeout_s) if timeout_s > 0 else self._orders.get_nowait()
+        except queue.Empty:
+            return []
+        return [first, *(self._orders.get_nowait() for _ in range(self._orders.qsize()))]
+
+
+class Doorbell:
+    """A mailbox with a descriptor that is readable while an order waits, for actors that wait on sockets too.
+
+    Args:
+        wait: Waits until the descriptor, or something of the actor's own, is ready, or the time is over.
+
+    Synchronization: as `Mailbox`.
+    """
+
+    def __init__(self, wait: Callable[[int, float], None]) -> None:
+        self._orders: collections.deque[object] = collections.deque()
+        self._wait = wait
+        self._fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
 
     def put(self, order: object) -> None:
         """Hand over an order; never blocks."""
         self._orders.append(order)
         os.eventfd_write(self._fd, 1)
 
-    def take(self) -> list[object]:
-        """All orders that wait, oldest first; clears the descriptor."""
+    def take(self, timeout_s: float) -> list[object]:
+        """All orders that wait, oldest first; waits for the first, or for the actor's own sockets."""
+        self._wait(self._fd, timeout_s)
         try:
             os.eventfd_read(self._fd)
         except BlockingIOError:
             return []
         return [self._orders.popleft() for _ in range(len(self._orders))]
-
-    def close(self) -> None:
-        """Give the descriptor back."""
-        os.close(self._fd)
 
 
 class Worker:
@@ -100,8 +137,7 @@ class Worker:
         actor: The work.
         clock: For deadlines.
         post: Where troubles go.
-        wait: Called with the mailbox's descriptor and a time-out in seconds instead of a plain wait; for actors that
-            have sockets of their own to wait on.
+        wait: How to wait for an actor that has sockets of its own; see `Doorbell`.
 
     Synchronization: `put` from any thread; `start` and `stop` from the owner's.
     """
@@ -116,19 +152,15 @@ class Worker:
         self.actor = actor
         self._clock = clock
         self._post = post
-        self._wait = wait or _wait_readable
-        self._mailbox = Mailbox()
+        self._mailbox: Mailbox = Doorbell(wait) if wait else Letterbox()
         self._stopping = False
         self._failed_at: float | None = None
         self._thread = threading.Thread(target=self._run, name=actor.name, daemon=True)
+        self.put = self._mailbox.put
 
     def start(self) -> None:
         """Begin to take orders; those that came before wait in the mailbox."""
         self._thread.start()
-
-    def put(self, order: object) -> None:
-        """Hand over an order; never blocks."""
-        self._mailbox.put(order)
 
     def stop(self, timeout_s: float) -> bool:
         """Finish what waits, close the actor, end the thread.
@@ -137,45 +169,45 @@ class Worker:
             False when the thread did not end in time (a hung device); it is a daemon and dies with the process.
         """
         self._stopping = True
-        self._mailbox.put(None)
+        self.put(None)
         if self._thread.ident is not None:
             self._thread.join(timeout_s)
         return not self._thread.is_alive()
 
     def _run(self) -> None:
-        while True:
-            self._guard(self._step)
-            if self._stopping:
-                self._guard(self._drain)
-                self._guard(self.actor.close)
-                return
+        while not self._stopping:
+            if not self._guard(self._step):  # orders are taken all the same, but a defect may not spin
+                self._obey(self._mailbox.take(DEFECT_PAUSE_S))
+        self._guard(lambda: self._obey(self._mailbox.take(0.0)))
+        self._guard(self.actor.close)
 
     def _step(self) -> None:
-        deadline = self.actor.next_deadline()
-        pause = 1.0 if deadline == NEVER else deadline - self._clock.now().mono_s
-        self._wait(self._mailbox.fileno(), min(max(pause, 0.0), 1.0))
-        self._drain()
+        pause_s = min(self.actor.next_deadline() - self._clock.now().mono_s, PATIENCE_S)
+        self._obey(self._mailbox.take(max(pause_s, 0.0)))
         if self.actor.next_deadline() <= self._clock.now().mono_s:
             self.actor.tick()
-        self._settle()
+        if self._failed_at is not None:
+            self._settle(self._failed_at)
 
-    def _drain(self) -> None:
-        for order in self._mailbox.take():
+    def _obey(self, orders: list[object]) -> None:
+        for order in orders:
             if order is not None:
-                self._guard(lambda order=order: self.actor.handle(order))  # type: ignore[misc]
+                self._guard(functools.partial(self.actor.handle, order))
 
-    def _settle(self) -> None:
-        if self._failed_at is not None and self._clock.now().mono_s - self._failed_at > QUIET_S:
+    def _settle(self, failed_at: float) -> None:
+        if self._clock.now().mono_s - failed_at > QUIET_S:
             self._failed_at = None
             self._post(TroubleOver(f"adapter {self.actor.name}"))
 
-    def _guard(self, work: Callable[[], None]) -> None:
+    def _guard(self, work: Callable[[], None]) -> bool:
         try:
             work()
         except Exception as error:  # the outermost frame of this thread (law 8)
             log.exception("adapter %s raised", self.actor.name)
             self._failed_at = self._clock.now().mono_s
             self._post(Trouble(f"adapter {self.actor.name}", f"{type(error).__name__}: {error}"))
+            return False
+        return True
 
 
 class Threads:
@@ -207,9 +239,3 @@ class Threads:
         for worker in reversed(self._workers[: self._started]):
             if not worker.stop(STOP_S):
                 log.error("adapter %s did not stop within %.0f s", worker.actor.name, STOP_S)
-
-
-def _wait_readable(fd: int, timeout_s: float) -> None:
-    poll = select.poll()
-    poll.register(fd, select.POLLIN)
-    poll.poll(math.ceil(timeout_s * 1000))

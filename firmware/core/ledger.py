@@ -57,14 +57,17 @@ class Ledger:
         return [incident for incident in self.incidents.values() if not incident.closed]
 
     def enter(self, report: Report, incident: Incident, now: Instant) -> list[Effect]:
-        """Take a new alarm report of an incident: keep it and send it over every path, side by side."""
+        """Take a new alarm report of an incident: send it over every path and keep it, side by side.
+
+        The sending is ordered first: its thread then wakes first, and the disk's thread loses nothing by it.
+        """
         self.incidents.setdefault(incident.id, incident)
         incident.reports.append(report.id)
         delivery = Delivery(report, report.raised.mono_s, set(self._receivers))
         self._deliveries[report.id] = delivery
         self.timers.set(report.id, now.mono_s + self._resend_s[0])
         sent = [self._transmit(path, delivery) for path in self._paths]
-        return [Store(report), *sent, *self._progress(delivery, Step.RAISED, "panel", now)]
+        return [*sent, Store(report), *self._progress(delivery, Step.RAISED, "panel", now)]
 
     def restore(self, reports: Iterable[Report], marks: Iterable[Mark], resets: frozenset[str], now: Instant) -> None:
         """Rebuild from the journal what was not over when the panel stopped; `resets` are the codes that close."""
