@@ -55,6 +55,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--real-camera", metavar="URL", default="test:", help="a camera, as rtsp://... or /dev/video0")
     parser.add_argument("--keep", type=Path, metavar="DIR", help="where evidence stays (default: ./demo-evidence/TIME)")
+    parser.add_argument(
+        "--limit", type=float, default=LIMIT_S, metavar="SECONDS", help=f"give up (default: {LIMIT_S:g})"
+    )
     parser.add_argument("--lang", choices=("zh", "en"), help="language (default: the system's)")
 
 
@@ -74,7 +77,7 @@ def main(args: argparse.Namespace) -> int:
         stack.callback(show.close)
         why = ""
         try:
-            Play(stage, show, person=person).run(stack)
+            Play(stage, show, person=person, limit_s=args.limit).run(stack)
         except (LinkMissing, cast.PlayerLost, BrokerError, OSError) as error:
             why = str(error)
         show.result(why, stage.keep)
@@ -88,11 +91,12 @@ class Play:
         stage: Its files.
         show: Where it is shown.
         person: Whether somebody plays; else it plays by itself, against the clock.
+        limit_s: How long it may take by itself.
 
     Synchronization: one thread.
     """
 
-    def __init__(self, stage: Stage, show: Show, *, person: bool) -> None:
+    def __init__(self, stage: Stage, show: Show, *, person: bool, limit_s: float) -> None:
         self._stage = stage
         self._show = show
         self._person = person
@@ -104,7 +108,8 @@ class Play:
         self._pressed = False
         self._reset = False
         self._done = False
-        self._limit_s = time.monotonic() + LIMIT_S
+        self._limit_s = limit_s
+        self._end_s = time.monotonic() + limit_s
 
     def run(self, stack: contextlib.ExitStack) -> None:
         """Play to the end; processes are ended by the stack.
@@ -160,17 +165,19 @@ class Play:
             self._show.say("waiting")
             self._at(BEFORE_S, self._be_ready)
         if self._person:
+            if self._reset and not story.missing_seals():
+                self._reset = False
+                self._show.say("sealed")
             return
         if self._pressed and not self._reset and not story.missing_steps() and not self._lacking_before_reset():
             self._order_reset()
         if self._reset and not story.missing_seals() and not story.missing_kinds():
-            self._show.say("sealed")
             self._done = True
-        elif time.monotonic() > self._limit_s:
-            raise LinkMissing(f"after {LIMIT_S:g} s this is missing: {self._missing()}")
+        elif time.monotonic() > self._end_s:
+            raise LinkMissing(f"after {self._limit_s:g} s this is missing: {self._missing()}")
 
     def _be_ready(self) -> None:
-        self._show.say("ready")
+        self._show.say("ready" if self._person else "alone")
         if not self._person:
             self._press()
 

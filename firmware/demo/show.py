@@ -7,15 +7,20 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any, Protocol
 
+from firmware.demo.stage import RECEIVERS
+from firmware.demo.story import BY_RECEIVER, CHAIN
 from firmware.demo.words import say
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from firmware.demo.story import Alarm, Story
+    from firmware.demo.story import Story
 
 FILES_SHOWN = 8
 TROUBLES_SHOWN = 3
+ALARMS_SHOWN = 6
+LINKS = tuple((step, by) for step in CHAIN for by in (RECEIVERS if step in BY_RECEIVER else ("",)))
+"""Columns of the screen: steps, and who took them where several must."""
 
 
 class Show(Protocol):
@@ -133,7 +138,7 @@ class ScreenShow:
 
         word = self._word
         parts: list[Any] = [Text(word("title"), style="bold reverse"), Text(self._now, style="bold yellow"), Text()]
-        parts += [Rule(word("chain"), align="left"), *(self._alarm(alarm) for alarm in story.alarms.values()), Text()]
+        parts += [Rule(word("chain"), align="left"), self._chains(story), Text()]
         parts.append(Rule(f"{word('evidence')}: {len(story.files)}", align="left"))
         parts += [Text(f"{word(file.kind):>8}  {file.size:>9} B  {file.name}") for file in story.files[-FILES_SHOWN:]]
         parts += [Text(f"{word('trouble')}: {text}", style="red") for text in story.troubles[-TROUBLES_SHOWN:]]
@@ -148,15 +153,19 @@ class ScreenShow:
         """Leave the terminal as it was; idempotent."""
         self._live.stop()
 
-    def _alarm(self, alarm: Alarm) -> Any:
+    def _chains(self, story: Story) -> Any:
         from rich.table import Table  # noqa: PLC0415
 
-        table = Table(title=f"{alarm.id}  {alarm.code} {alarm.zone}", title_justify="left", box=None, pad_edge=False)
-        table.add_column(justify="right")
-        table.add_column(style="bold green")
-        table.add_column()
-        for (step, by), ms in alarm.steps.items():
-            table.add_row(f"{ms:.1f} ms", self._word(step), by)
+        table = Table(box=None, pad_edge=False)
+        table.add_column("")
+        for step, by in LINKS:
+            table.add_column(f"{self._word(step)}\n{by}", justify="right", style="bold green")
+        for alarm in tuple(story.alarms.values())[-ALARMS_SHOWN:]:
+            reached: dict[tuple[str, str], float] = {}
+            for (step, by), ms in alarm.steps.items():
+                reached.setdefault((step, by if step in BY_RECEIVER else ""), ms)
+            cells = (f"{reached[link]:.1f}" if link in reached else "…" for link in LINKS)
+            table.add_row(f"{alarm.code} {alarm.id.rpartition('/')[2]}", *cells)
         return table
 
     def _word(self, key: str) -> str:

@@ -12,6 +12,7 @@ WORDS: dict[str, tuple[str, str]] = {
         "the panel is armed and keeps the last seconds of sound and pictures in memory ...",
     ),
     "ready": ("就绪。按空格键按下报警按钮", "ready. SPACE presses the panic button"),
+    "alone": ("无人值守：由演示程序按下按钮", "nobody is at the keys: the demonstration presses by itself"),
     "pressed": ("按钮已按下：{zone}", "pressed: {zone}"),
     "resetting": ("110 解除报警，封存证据", "the 110 desk resets the alarm; evidence is sealed"),
     "open": ("报警未解除。a 接警，r 解除", "the alarm is open. a accepts it, r resets it"),

@@ -99,7 +99,9 @@ class ScreenShow:
         return [Text(f"{incident.id} {state}", style=style), Text(what, style=style), *cells, Text(files + sealed)]
 
     def _panels(self, desk: Desk) -> Table:
-        table = Table(title=self._words("panels"), title_justify="left", expand=True, box=None, pad_edge=False)
+        table = Table(
+            title=self._words("panels"), title_justify="left", expand=True, show_header=False, box=None, pad_edge=False
+        )
         table.add_column("")
         table.add_column("")
         for panel, view in itertools.islice(reversed(desk.panels.items()), PANELS_SHOWN):
