@@ -87,8 +87,10 @@ class PiCamera:
         started = False
         for packet in self._encoded():
             started = started or packet.is_keyframe
-            if started:
-                yield from self._stamps.stamp(packet, self._clock.now().mono_s)
+            for stamped in self._stamps.stamp(packet, self._clock.now().mono_s) if started else ():
+                if self._container is None:
+                    return
+                yield stamped
         if self._container is not None:
             raise DeviceLost(f"camera {self._name}: the stream ended; the camera closed it or restarts")
 
