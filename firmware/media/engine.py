@@ -1,6 +1,6 @@
 """The engine of the media child: sources in, files and live sound out. No thread, no disk, no network, no waiting.
 
-On a board `firmware.media.child` feeds it from the device threads; in the simulator `firmware.media.inline` does so in
+On a board `firmware.media.child` feeds it from the device threads; in the simulator `firmware.sim.media` does so in
 virtual time.
 """
 
@@ -169,7 +169,8 @@ class MediaEngine:
         if (self._sound is not None and self._sound.backlog) or any(still.busy for still in self._stills.values()):
             return self._clock.now().mono_s
         stills = [course.next_still_s(camera) for course in self._courses.values() for camera in self._rings]
-        return min(self._next_s, *stills, *(course.until_s for course in self._courses.values() if not course.ended_s))
+        ends = [course.until_s for course in self._courses.values() if course.ended_s is None]
+        return min([self._next_s, *stills, *ends])
 
     def close(self) -> None:
         """End every file now, so that nothing needs to be recovered; the incidents stay open."""

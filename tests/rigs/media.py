@@ -6,6 +6,7 @@ import io
 from dataclasses import dataclass, field
 
 import av
+from rigs import pictures
 
 from firmware.config import MediaConfig
 from firmware.core.effects import Capture
@@ -14,7 +15,6 @@ from firmware.media.codecs import FfmpegCodecs
 from firmware.media.engine import MediaEngine
 from firmware.media.orders import Append, Begin, End, Finish, Live, LiveRuns, Open, Whole
 from hal.mock.clock import VirtualClock
-from rigs import pictures
 
 INCIDENT = ReportId("booth-1", 3, 17)
 RATE_HZ = 16_000
