@@ -1,0 +1,227 @@
+"""The uplink against the raw client: order → PUBACK, with and without TLS, and the drain of a backlog.
+
+Run alone: `python tests/bench/bench_uplink.py [--quick]`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import pathlib
+import queue
+import random
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from typing import TYPE_CHECKING
+
+sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
+
+from bench.table import Row, print_table, quantile, row_of
+from paho.mqtt.client import CallbackAPIVersion, Client, MQTTv5
+from rigs.broker import Mosquitto, ServerTls
+from rigs.tls import Authority
+from rigs.uplink import EPOCH, PANEL, PANEL_KEY, RECEIVERS, SITE, ListBacklog, RigClock
+
+from firmware.adapters.backlog import Wake
+from firmware.adapters.mqtt_pipe import MqttPipe
+from firmware.adapters.uplink import Uplink
+from firmware.config import PathConfig, TlsConfig
+from firmware.core.codes import ReportClass
+from firmware.core.effects import Transmit
+from firmware.core.facts import Brokered, PathUp
+from firmware.core.report import Report, ReportId
+from firmware.wire import topics
+from firmware.wire.report import encode_report
+from firmware.worker import Worker
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from firmware.core.facts import Fact
+
+SIZE = 1024
+"""Bytes of a report, as the raw client sends too."""
+EVENTS = 10_000
+NUMBERS = iter(range(1, 10**9))
+
+
+def alarm(clock: RigClock, code: str = "PA") -> Report:
+    """A report of about `SIZE` bytes on the wire."""
+    ident = ReportId(PANEL, EPOCH, next(NUMBERS))
+    return Report(ident, code, clock.now(), "booth-button", ident, detail=(("note", "x" * 360),))
+
+
+def encode(report: Report, clock: RigClock) -> bytes:
+    """As the uplink does it."""
+    return encode_report(report, site=SITE, now=clock.now(), epoch=EPOCH, attempt=1, key=PANEL_KEY)
+
+
+class Panel:
+    """An uplink on its thread; every fact comes with the time at which it was posted."""
+
+    def __init__(self, port: int, tls: TlsConfig | None, backlog: ListBacklog | None = None) -> None:
+        self.clock = RigClock()
+        self.facts: queue.SimpleQueue[tuple[float, Fact]] = queue.SimpleQueue()
+        config = PathConfig(name="bench", host="127.0.0.1", port=port, tls=tls)
+        self.uplink = Uplink(
+            config,
+            panel_id=PANEL,
+            epoch=EPOCH,
+            site=SITE,
+            panel_key=PANEL_KEY,
+            receivers=RECEIVERS,
+            backlog=backlog,
+            pipe=MqttPipe(config, PANEL, self.clock),
+            clock=self.clock,
+            post=lambda fact: self.facts.put((time.perf_counter(), fact)),
+            random01=random.random,
+        )
+        self.worker = Worker(self.uplink, self.clock, self.uplink._post, self.uplink.wait)
+        self.worker.start()
+        assert isinstance(self.facts.get(timeout=10)[1], PathUp)
+
+    def press_us(self) -> float:
+        """Microseconds from the order to the PUBACK's fact."""
+        report = alarm(self.clock)
+        began = time.perf_counter()
+        self.worker.put(Transmit("bench", report, 1))
+        ended, fact = self.facts.get(timeout=10)
+        assert fact == Brokered("bench", report.id)
+        return (ended - began) * 1e6
+
+
+class RawClient:
+    """paho as most programs use it: its own thread, publish, callback."""
+
+    def __init__(self, port: int, tls: TlsConfig | None) -> None:
+        self._answers: queue.SimpleQueue[float] = queue.SimpleQueue()
+        self._client = Client(CallbackAPIVersion.VERSION2, protocol=MQTTv5)
+        if tls is not None:
+            self._client.tls_set(str(tls.ca_file))
+        connected = threading.Event()
+        self._client.on_connect = lambda *_: connected.set()
+        self._client.on_publish = lambda *_: self._answers.put(time.perf_counter())
+        self._client.connect("127.0.0.1", port)
+        self._client.loop_start()
+        assert connected.wait(10)
+
+    def publish_us(self, topic: str, payload: bytes) -> float:
+        """Microseconds from `publish` to the callback."""
+        began = time.perf_counter()
+        self._client.publish(topic, payload, 1)
+        return (self._answers.get(timeout=10) - began) * 1e6
+
+    def close(self) -> None:
+        """Disconnect."""
+        self._client.disconnect()
+        self._client.loop_stop()
+
+
+@contextlib.contextmanager
+def broker_with_listener(tls: ServerTls | None = None) -> Iterator[Mosquitto]:
+    """A broker, and somebody in another process who is subscribed."""
+    with tempfile.TemporaryDirectory() as folder:
+        broker = Mosquitto(pathlib.Path(folder), ["max_queued_messages 0"], tls=tls).start()
+        listener = _listen(broker, tls)
+        try:
+            yield broker
+        finally:
+            listener.terminate()
+            listener.wait(10)
+            broker.stop()
+
+
+def measure_latency(count: int, tls: TlsConfig | None, server: ServerTls | None) -> list[Row]:
+    """Order → PUBACK of the uplink and of the raw client, in turn."""
+    with broker_with_listener(server) as broker:
+        panel, raw = Panel(broker.port, tls), RawClient(broker.port, tls)
+        topic = topics.report(PANEL, ReportClass.ALARM)
+        payload = encode(alarm(panel.clock), panel.clock)
+        ours: list[float] = []
+        theirs: list[float] = []
+        for number in range(count + 50):
+            pair = [(ours, panel.press_us), (theirs, lambda: raw.publish_us(topic, payload))]
+            for values, measure_us in pair if number % 2 else reversed(pair):
+                values.append(measure_us())
+        raw.close()
+        panel.worker.stop(5)
+    ours, theirs = ours[50:], theirs[50:]
+    kind = "TLS" if tls else "TCP"
+    ratio = quantile(ours, 0.5) / quantile(theirs, 0.5)
+    note = f"{count} each in turn, {len(payload)} B, signed by ours, loopback mosquitto"
+    return [
+        row_of(f"raw client: publish → PUBACK, {kind}", theirs, "us", note=note),
+        row_of(f"uplink: order → PUBACK, {kind}", ours, "us", ratio=ratio, limit="≤ 1.5x", note=note),
+    ]
+
+
+def measure_drain(count: int) -> Row:
+    """How fast a backlog leaves."""
+    with broker_with_listener() as broker:
+        backlog = ListBacklog()
+        panel = Panel(broker.port, None, backlog)
+        backlog.add([alarm(panel.clock, "RR") for _ in range(count)])
+        done = threading.Event()
+        finish, left = backlog.done, [count]
+
+        def count_down(ids: tuple[ReportId, ...]) -> None:
+            finish(ids)
+            left[0] -= len(ids)
+            if not left[0]:
+                done.set()
+
+        backlog.done = count_down  # type: ignore[method-assign,assignment]
+        began = time.perf_counter()
+        panel.worker.put(Wake())
+        assert done.wait(120)
+        took = time.perf_counter() - began
+        panel.worker.stop(5)
+    return Row("uplink: drain of a backlog", count / took, None, "1/s", note=f"{count} status reports of 1 KiB, QoS 1")
+
+
+def measure_encode(count: int) -> Row:
+    """What a signed report costs to write."""
+    clock = RigClock()
+    report = alarm(clock)
+    values = []
+    for _ in range(count):
+        began = time.perf_counter()
+        encode(report, clock)
+        values.append((time.perf_counter() - began) * 1e6)
+    return row_of("wire: encode and sign a report", values, "us", limit="≤ 40 us", note=f"{SIZE} B")
+
+
+def measure(*, quick: bool = False) -> list[Row]:
+    """All rows."""
+    count = 200 if quick else 2000
+    with tempfile.TemporaryDirectory() as folder:
+        authority = Authority(pathlib.Path(folder) / "ca", "Bench Authority")
+        pair = authority.issue("server", "IP:127.0.0.1")
+        server = ServerTls(authority.ca, pair.cert, pair.key)
+        return [
+            measure_encode(5000),
+            *measure_latency(count, None, None),
+            *measure_latency(count, TlsConfig(authority.ca), server),
+            measure_drain(EVENTS // 10 if quick else EVENTS),
+        ]
+
+
+def _listen(broker: Mosquitto, tls: ServerTls | None) -> subprocess.Popen[bytes]:
+    code = (
+        "import sys; from paho.mqtt.client import *\n"
+        "c = Client(CallbackAPIVersion.VERSION2)\n"
+        "sys.argv[2] and c.tls_set(sys.argv[2])\n"
+        "c.on_subscribe = lambda *_: print(flush=True)\n"
+        "c.connect('127.0.0.1', int(sys.argv[1])); c.subscribe('gatebooth/#', 0); c.loop_forever()\n"
+    )
+    arguments = [sys.executable, "-c", code, str(broker.port), str(tls.ca_file) if tls else ""]
+    listener = subprocess.Popen(arguments, stdout=subprocess.PIPE)
+    assert listener.stdout is not None
+    listener.stdout.readline()
+    return listener
+
+
+if __name__ == "__main__":
+    print_table(measure(quick="--quick" in sys.argv))
