@@ -67,7 +67,7 @@ class Ledger:
         self._deliveries[report.id] = delivery
         self.timers.set(report.id, now.mono_s + self._resend_s[0])
         sent = [self._transmit(path, delivery) for path in self._paths]
-        return [*sent, Store(report), *self._progress(delivery, Step.RAISED, "panel", now)]
+        return [*sent, *self._progress(delivery, Step.RAISED, "panel", now), Store(report)]
 
     def restore(self, reports: Iterable[Report], marks: Iterable[Mark], resets: frozenset[str], now: Instant) -> None:
         """Rebuild from the journal what was not over when the panel stopped; `resets` are the codes that close."""
