@@ -32,6 +32,8 @@ FREE_BYTES_MIN = 64 * 2**20
 """Room that is left on the disk for everything else on that machine."""
 LIVE_MAX = 16
 """Live sounds recorded at once: an incident each."""
+OVER_MAX = 256
+"""Sealed incidents that are remembered."""
 LIVE_BYTES_MAX = 256 * 2**20
 """Nine hours of the densest Opus that a panel sends."""
 LIVE_QUIET_S = 5.0
@@ -221,6 +223,7 @@ class LiveSound:
         self._folder = folder
         self._free_bytes_min = free_bytes_min
         self._live: dict[ReportId, _Live] = {}
+        self._over: collections.deque[ReportId] = collections.deque(maxlen=OVER_MAX)
 
     def add(self, incident: ReportId, frame: media.LiveFrame, mono_s: float) -> list[Saved]:
         """Take one frame; one that comes late or twice is left out.
@@ -237,7 +240,9 @@ class LiveSound:
             EvidenceError: The disk is full.
             OSError: The disk failed.
         """
-        closed = []
+        closed: list[Saved] = []
+        if incident in self._over:
+            return closed
         live = self._live.get(incident)
         if live is not None and self._is_cut(live, frame):
             closed += self.finish(incident)
@@ -259,6 +264,11 @@ class LiveSound:
         """Close the sounds that ended."""
         quiet = [known for known, live in self._live.items() if mono_s - live.heard_s > LIVE_QUIET_S]
         return [saved for incident in quiet for saved in self.finish(incident)]
+
+    def end(self, incident: ReportId) -> list[Saved]:
+        """Close a sealed incident's sound for good; frames that come after its manifest are left out."""
+        self._over.append(incident)
+        return self.finish(incident)
 
     def finish(self, incident: ReportId) -> list[Saved]:
         """Close an incident's sound, if one is being recorded."""

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 
 from firmware.core.report import ReportId
 from firmware.receiver import events as e
-from firmware.receiver.evidence import EvidenceError, EvidenceStore, LiveSound, missing_files
+from firmware.receiver.evidence import EvidenceError, EvidenceStore, LiveSound
 from firmware.receiver.link import Letter, Link, LinkConfig, LinkRefused
 from firmware.receiver.mail import Complaints, PanelKeys
+from firmware.receiver.seals import Seals
 from firmware.wire import media, topics
 from firmware.wire.fields import PANEL_PATTERN
 from firmware.wire.sign import KeyFileError
@@ -69,6 +70,7 @@ class MediaDesk:
         self._name = name
         self._store = EvidenceStore(folder)
         self._live = LiveSound(folder)
+        self._seals = Seals(folder)
         self._keys = keys
         self._receiver_key = receiver_key
         self._post = post
@@ -110,6 +112,7 @@ class MediaDesk:
         select.select([*reading, self._wake], writing, [], pause_s)
         self._link.step(time.monotonic())
         self._tell(self._live.finish_quiet(time.monotonic()), signed=False)
+        self._post_all(self._seals.due(time.monotonic()))
 
     def _take(self, topic: str, payload: bytes, _retained: bool) -> None:  # noqa: FBT001 - the broker's flag
         panel, kind, incident, name = _address(topic)
@@ -133,16 +136,16 @@ class MediaDesk:
         receipt = media.EvidenceReceipt(saved.incident, saved.name, saved.sha256, self._name)
         payload = media.encode_evidence_receipt(receipt, self._receiver_key)
         self._link.publish(Letter(topics.evidence_receipt(panel, self._name), payload))
-        if not saved.again:
-            self._tell([saved], signed=key is not None)
-            if saved.kind == "manifest":
-                self._sealed(saved, key)
-
-    def _sealed(self, saved: Saved, key: bytes | None) -> None:
-        self._tell(self._live.finish(saved.incident), signed=False)
-        manifest = media.decode_manifest(saved.path.read_bytes(), key)
-        missing = (*missing_files(self._store.folder, manifest), *manifest.lost)
-        self._post(e.Sealed(saved.incident, len(manifest.files), missing, manifest.complete, key is not None))
+        if saved.again:
+            return
+        self._tell([saved], signed=key is not None)
+        now_s = time.monotonic()
+        if saved.kind == "manifest":
+            self._tell(self._live.end(saved.incident), signed=False)
+            manifest = media.decode_manifest(saved.path.read_bytes(), key)
+            self._post_all(self._seals.manifest(manifest, signed=key is not None, mono_s=now_s))
+        else:
+            self._post_all(self._seals.file(saved, now_s))
 
     def _hear(self, panel: str, incident: str, payload: bytes) -> None:
         epoch, _, seq = incident.partition("-")
@@ -157,6 +160,10 @@ class MediaDesk:
         ):
             raise media.MediaWireError(f"live sound of {str(ident)[:80]!r}: no identity that a panel can have")
         self._tell(self._live.add(ident, media.decode_live(payload), time.monotonic()), signed=False)
+
+    def _post_all(self, events: list[e.Sealed]) -> None:
+        for event in events:
+            self._post(event)
 
     def _tell(self, files: list[Saved], *, signed: bool) -> None:
         for saved in files:

@@ -244,6 +244,7 @@ def test_evidence_is_saved_receipted_and_sealed(desks, options, panel, tmp_path)
     send_file(panel, media.Chunk(incident, "manifest", "panel", media.MANIFEST_NAME, len(text), digest, 0, text))
     sealed = running.event("sealed")
     assert (sealed["files"], sealed["missing"], sealed["complete"]) == (1, [], True)
+    assert sealed["signed"]
 
 
 def send_file(panel, whole):

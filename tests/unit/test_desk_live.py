@@ -102,6 +102,14 @@ def test_a_flood_of_incidents_keeps_few_files_open(tmp_path, packets):
     assert len(live.close()) == evidence.LIVE_MAX
 
 
+def test_a_frame_that_comes_after_the_manifest_begins_no_new_file(tmp_path, packets):
+    live = LiveSound(tmp_path, free_bytes_min=0)
+    hear(live, packets, range(10))
+    assert len(live.end(INCIDENT)) == 1
+    hear(live, packets, range(10, 20))
+    assert live.close() == []
+
+
 def test_a_full_disk_records_nothing_and_says_so(tmp_path, packets):
     live = LiveSound(tmp_path, free_bytes_min=2**60)
     with pytest.raises(evidence.EvidenceError, match="make room"):
