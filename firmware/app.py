@@ -28,6 +28,7 @@ from firmware.core.facts import Fact, Trouble
 from firmware.core.panel import Panel, PanelSpec
 from firmware.core.zone import ZoneSpec
 from firmware.loop import Inbox, Owner
+from firmware.wire.command import CommandGate
 from firmware.wire.report import Site
 from firmware.wire.sign import load_key
 
@@ -160,6 +161,7 @@ class App:
         panel = self._config.panel
         panel_key = self._key("panel key", panel.key_file)
         keys = {receiver.name: self._receiver_key(receiver) for receiver in self._config.receiver}
+        gate = CommandGate(panel.id, self.epoch, keys)
         hands: dict[str, Hand] = {}
         for path in self._config.path:
             pipe = self._parts.pipe(path)
@@ -175,6 +177,7 @@ class App:
                 clock=self._parts.clock,
                 post=self.inbox.post,
                 random01=self._parts.random01,
+                gate=gate,
             )
             hands[path.name] = self._crew.take_on(uplink, pipe.wait)
         return hands

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -91,10 +92,11 @@ class CommandGate:
         epoch: Its present epoch.
         receivers: The configured receivers with their keys; from one without a key no command is taken.
 
-    Synchronization: one thread.
+    Synchronization: any thread; one gate serves all paths, so that no command is replayed on another.
     """
 
     def __init__(self, panel: str, epoch: int, receivers: Mapping[str, bytes | None]) -> None:
+        self._lock = threading.Lock()
         self._panel = panel
         self._epoch = epoch
         self._receivers = receivers
@@ -120,13 +122,15 @@ class CommandGate:
         verify(found, key, "command")
         fields = Fields(found, "command")
         ident = fields.text("command", 64, COMMAND_ID)
+        now_ms = round(now.mono_s * 1000)
         try:
             command, not_after_ms = self._read(fields, ident, receiver)
-            self._check_time(not_after_ms, round(now.mono_s * 1000))
-            self._check_new(f"{receiver} {ident}", round(now.mono_s * 1000))
+            self._check_time(not_after_ms, now_ms)
+            with self._lock:
+                self._check_new(f"{receiver} {ident}", now_ms)
+                self._taken[f"{receiver} {ident}"] = not_after_ms
         except WireError as error:
             raise CommandRefused(ident, receiver, error) from None
-        self._taken[f"{receiver} {ident}"] = not_after_ms
         return command
 
     def _read(self, fields: Fields, ident: str, receiver: str) -> tuple[Command, int]:

@@ -1,7 +1,9 @@
 """Commands: let through once, and only with the right sender, time and address."""
 
+import contextlib
 import dataclasses
 import json
+import threading
 
 import pytest
 from rigs import schema
@@ -113,3 +115,19 @@ def test_a_refused_command_is_not_remembered(gate):
     with pytest.raises(CommandRefused):
         gate.admit(encode(epoch=6), receiver="110", now=NOW)
     assert gate.admit(encode(), receiver="110", now=NOW) == RESET
+
+
+def test_of_many_threads_with_one_command_one_gets_it_through(gate):
+    began, admitted = threading.Barrier(8), []
+
+    def try_it():
+        began.wait()
+        with contextlib.suppress(CommandRefused):
+            admitted.append(gate.admit(encode(), receiver="110", now=NOW))
+
+    threads = [threading.Thread(target=try_it) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+    assert admitted == [RESET]
