@@ -180,9 +180,9 @@ class Uploader:
 
     def next_deadline(self) -> float:
         """Monotonic seconds of the next `tick` that is wanted."""
-        if not self._open:
-            return self._connect_s
         quiet = NEVER if self._ready or self._complained else self._lost_s + QUIET_S
+        if not self._open:
+            return min(self._connect_s, quiet)
         sending = self._outbox.next_deadline(self._clock.now().mono_s) if self._ready else NEVER
         return min(self._port.next_deadline(), sending, quiet)
 
