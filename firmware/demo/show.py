@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from firmware.demo.stage import RECEIVERS
@@ -12,8 +13,6 @@ from firmware.demo.story import BY_RECEIVER, CHAIN
 from firmware.demo.words import say
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from firmware.demo.story import Story
 
 FILES_SHOWN = 8
@@ -85,16 +84,16 @@ class LineShow:
     def step(self, line: dict[str, Any]) -> None:
         """Tell a step of the chain, or a file."""
         if "step" in line:
-            self._line(f"{line['ms']:>10.1f} ms  {say(self._language, line['step'])}  {line['by']}")
+            self._line(f"{line['ms']:>10.1f} ms  {say(self._language, line['step']):<9} {line['by']}")
         else:
-            self._line(f"{say(self._language, line['kind']):>13}  {line['evidence']}")
+            self._line(f"{say(self._language, line['kind']):>13}  {_short(line['evidence'])}")
 
     def refresh(self, story: Story) -> None:
         """Nothing: lines do not change."""
 
     def result(self, why: str, folder: Path) -> None:
         """Tell the end."""
-        self.say("failed", why=why) if why else self.say("kept", folder=folder)
+        self.say("failed", why=why) if why else self.say("kept", folder=_short(folder))
 
     def close(self) -> None:
         """Nothing."""
@@ -170,6 +169,12 @@ class ScreenShow:
 
     def _word(self, key: str) -> str:
         return say(self._language, key)
+
+
+def _short(path: str | Path) -> Path:
+    """The path as a person would type it from here."""
+    whole = Path(path)
+    return whole.relative_to(Path.cwd()) if whole.is_relative_to(Path.cwd()) else whole
 
 
 def open_show(language: str, *, as_json: bool, screen: bool) -> Show:
