@@ -6,7 +6,6 @@ import contextlib
 import ctypes
 import logging
 import os
-import tempfile
 import threading
 from typing import TYPE_CHECKING, Any, Final
 
@@ -22,6 +21,7 @@ log = logging.getLogger(__name__)
 BLOCKS_A_SECOND: Final = 50
 """A block is 20 ms: one Opus frame."""
 _STDERR: Final = 2
+_CHATTER: Final = ("ALSA lib ", "Cannot connect to server ", "jack server is not ", "JackShm", "Expression ")
 _redirecting = threading.Lock()
 
 _ALSA_HANDLER = ctypes.CFUNCTYPE(None, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p)
@@ -42,14 +42,13 @@ def _mute_alsa() -> None:
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Keep what C libraries write to stderr meanwhile, and log it for debugging.
+    """Keep what JACK and PortAudio write to stderr meanwhile, and log it for debugging; they have no switch for it.
 
-    JACK and PortAudio have no switch for it. The redirection holds for the whole process: wrap the call to the library
-    and nothing else.
+    The redirection holds for the whole process. Lines of somebody else, as another thread's log, come a moment late.
 
     Synchronization: any thread; one at a time.
     """
-    with _redirecting, tempfile.TemporaryFile() as kept:
+    with _redirecting, os.fdopen(os.memfd_create("sound"), "w+b", buffering=0) as kept:
         before = os.dup(_STDERR)
         os.dup2(kept.fileno(), _STDERR)
         try:
@@ -58,8 +57,15 @@ def quiet() -> Iterator[None]:
             os.dup2(before, _STDERR)
             os.close(before)
             kept.seek(0)
-            for line in filter(None, kept.read().decode(errors="replace").splitlines()):
-                log.debug("sound library: %s", line)
+            _sort(kept.read().decode(errors="replace").splitlines())
+
+
+def _sort(lines: list[str]) -> None:
+    for line in filter(None, lines):
+        if line.startswith(_CHATTER):
+            log.debug("sound library: %s", line)
+        else:
+            os.write(_STDERR, f"{line}\n".encode())
 
 
 def open_stream(what: str, device: str, rate_hz: int, callback: Callable[..., Any] | None) -> tuple[Any, Any]:
