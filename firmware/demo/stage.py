@@ -45,6 +45,11 @@ class Stage:
             path.touch(mode=0o600)
             path.write_text(secrets.token_hex(32) + "\n", encoding="ascii")
 
+    @property
+    def synthesised_voice(self) -> bool:
+        """Whether the microphone is the simulated one."""
+        return self._devices.microphone == "test:"
+
     def receiver_key(self, name: str) -> Path:
         """The key that the panel shares with a receiver."""
         return self.folder / f"{name}.key"

@@ -123,13 +123,24 @@ def jpeg(path):
     return path
 
 
-def test_a_sound_that_can_be_heard_plays(tmp_path):
-    plays(wav(tmp_path / "a.wav"), "sound")
+def test_a_sound_that_can_be_heard_has_a_peak(tmp_path):
+    assert plays(wav(tmp_path / "a.wav"), "sound") > 0.5
 
 
-def test_silence_is_no_evidence(tmp_path):
+def sound_file(path, *, silent):
+    wav(path, silent=silent)
+    return File(str(path), "sound", path.name, hashlib.sha256(path.read_bytes()).hexdigest(), path.stat().st_size)
+
+
+def test_silence_alone_is_no_evidence(stage, tmp_path):
+    quiet = sound_file(tmp_path / "Live-1.wav", silent=True)
     with pytest.raises(ProofError, match="silent"):
-        plays(wav(tmp_path / "a.wav", silent=True), "sound")
+        prove(stage, [quiet])
+
+
+def test_a_pause_between_words_is_evidence_beside_words(stage, tmp_path):
+    quiet, loud = (sound_file(tmp_path / f"Live-{number}.wav", silent=number == 1) for number in (1, 2))
+    assert prove(stage, [quiet, loud]) == 0
 
 
 def test_rubbish_does_not_play(tmp_path):
