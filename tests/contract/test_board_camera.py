@@ -78,6 +78,38 @@ def test_other_refusals_are_not_asked_again_and_are_told(mocker, number, meaning
     assert len(driver.asked) == 1
 
 
+def film(path, encoder):
+    with REAL_OPEN(path, "w", format="mpegts") as container:
+        stream = container.add_stream(encoder, rate=15)
+        stream.width, stream.height, stream.pix_fmt = 160, 120, "yuv420p"
+        stream.codec_context.options = {"x265-params": "log-level=none"} if encoder == "libx265" else {}
+        for number in range(15):
+            frame = av.VideoFrame(160, 120, "yuv420p")
+            for plane in frame.planes:
+                plane.update(bytes([16 * number]) * plane.buffer_size)
+            frame.pts = number
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    with REAL_OPEN(path) as container:
+        return [bytes(packet) for packet in container.demux() if packet.size]
+
+
+@pytest.mark.parametrize(("encoder", "codec"), [("libx264", "h264"), ("libx265", "hevc")])
+def test_h264_and_h265_pass_bit_by_bit_and_their_end_is_a_loss(mocker, tmp_path, encoder, codec):
+    filmed = film(tmp_path / "film.ts", encoder)
+    mocker.patch("hal.pi.camera_source.av.open", return_value=REAL_OPEN(tmp_path / "film.ts"))
+    door, got = camera(), []
+    assert door.open().codec == codec
+    with pytest.raises(DeviceLost, match="camera door: the stream ended"):
+        keep(door, got)
+    assert got == filmed
+
+
+def keep(door, got):
+    for packet in door.packets():
+        got.append(packet.data)  # noqa: PERF401 - the loop ends by an exception and must leave what it got
+
+
 class Coded:
     is_keyframe = False
 
