@@ -1,0 +1,123 @@
+"""A whole simulated world: a panel, its networks, its receivers, and the hands of fate."""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING
+
+from firmware.sim.booths import PANEL_KEY, build, key_of
+from firmware.sim.clock import BoardClock, WorldClock
+from firmware.sim.events import Log
+from firmware.sim.machine import Machine
+from firmware.sim.network import Broker
+from firmware.sim.receivers import Desks, SimReceiver
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from firmware.sim.language import Scenario
+    from firmware.sim.media import SimMedia
+
+ROUNDS_MAX = 5000
+"""Rounds at one moment before somebody is said to ask for the same moment again and again."""
+
+
+class World:
+    """Everything that a scenario plays in.
+
+    Args:
+        scenario: What is to be built.
+        folder: Where the panel's and the receivers' files go.
+
+    Raises:
+        ScenarioError: Its configuration does not hold.
+
+    Synchronization: one thread.
+    """
+
+    def __init__(self, scenario: Scenario, folder: Path) -> None:
+        self.clock = WorldClock()
+        self.board_clock = BoardClock(self.clock)
+        self.log = Log(self.clock)
+        self.config = build(scenario, folder)
+        self.brokers = {path.name: Broker(path.name, self.clock, self.log) for path in self.config.path}
+        self.desks = Desks({item.name: self._receiver(item.name, folder) for item in self.config.receiver})
+        for receiver in self.desks.by_name.values():
+            receiver.brokers = list(self.brokers.values())
+            for broker in self.brokers.values():
+                broker.subscribers.append(receiver)
+        self._defects: list[str] = []
+        self.media = self._make_media(scenario.seed + 1) if scenario.media else None
+        self.machine = Machine(
+            self.config,
+            world=self.clock,
+            clock=self.board_clock,
+            log=self.log,
+            brokers=self.brokers,
+            random=random.Random(scenario.seed),  # noqa: S311 - repeatable on purpose
+            media=self.media,
+            defects=self._defects,
+        )
+
+    def _make_media(self, seed: int) -> SimMedia:
+        from firmware.sim.media import SimMedia  # noqa: PLC0415 - loads FFmpeg
+
+        return SimMedia(
+            self.config,
+            clock=self.board_clock,
+            log=self.log,
+            broker=self.brokers[self.config.media.path or self.config.path[0].name],
+            random=random.Random(seed),  # noqa: S311 - repeatable on purpose
+            defect=self._defects.append,
+        )
+
+    def _receiver(self, name: str, folder: Path) -> SimReceiver:
+        return SimReceiver(
+            name,
+            self.config.panel.id,
+            world=self.clock,
+            log=self.log,
+            panel_key=folder / PANEL_KEY,
+            key=key_of(name),
+            folder=folder / "received" / name,
+        )
+
+    def settle(self) -> None:
+        """Let everything happen that is due at this moment."""
+        for _ in range(ROUNDS_MAX):
+            happened = self.clock.run_due() | self.desks.run_due()
+            if happened:
+                self.machine.touch()
+            if not (self.machine.step() or happened):
+                return
+        self.machine.defects.append(
+            f"at {self.clock.now_s:.3f} s somebody wants to be woken at the same moment for ever"
+        )
+
+    def next_s(self) -> float:
+        """When something happens next."""
+        return min(self.clock.next_s(), self.desks.next_s(), self.machine.next_s())
+
+    def heal(self) -> None:
+        """Everything that was broken is whole again, so that what is owed can be delivered."""
+        for broker in self.brokers.values():
+            broker.set_link("up")
+            broker.set_mode("up")
+        for receiver in self.desks.by_name.values():
+            receiver.present, receiver.mute = True, False
+            for broker in self.brokers.values():
+                broker.welcome(receiver)
+        machine = self.machine
+        machine.disk.mode, machine.disk.cut_next = "ok", False
+        machine.journal_lag_s, machine.journal_hung = 0.0, False
+        machine.apply_journal_faults()
+        machine.console_lost = False
+        for loop in machine.loops.values():
+            loop.deaf = loop.lost = False
+        machine.outputs_lost = dict.fromkeys(machine.outputs_lost, False)
+        machine.wire()
+        machine.poll_console()
+        if self.media is not None:
+            self.media.heal()
+        machine.restore_power()
+        machine.start()
