@@ -62,9 +62,9 @@ class PanelMachine(RuleBasedStateMachine):
                         assert {(done, who) for who in RECEIVERS} <= self.acked, f"{done} forgotten unacknowledged"
                         self.synced.pop(done, None)
                         self.unsynced = [report for report in self.unsynced if report.id != done]
-                case e.Transmit(_, report, attempt):
-                    assert attempt >= 1
-                    assert report.id in self.alarms
+        for transmit in self.rig.of(e.Transmit, effects):
+            assert transmit.attempt >= 1
+            assert transmit.report.id in self.alarms, "sent what was never ordered to be kept"
 
     @rule(zone=st.sampled_from(ZONES), hold=st.floats(0.031, 3))
     def press(self, zone, hold):
