@@ -1,17 +1,22 @@
 """Connections that cannot be made: the sentence that a technician reads, and TLS as it should be."""
 
+import re
 import socket
 import time
 
 import pytest
 from rigs.broker import ServerTls, free_port
-from rigs.schema import Tap
-from rigs.uplink import RigClock, UplinkRig
+from rigs.schema import SCHEMAS, Tap
+from rigs.uplink import DESK_KEY, PANEL, RigClock, UplinkRig
 
 from firmware.adapters.mqtt_client import ConnectOptions, connect_options
 from firmware.adapters.pipe import PipeError
 from firmware.config import PathConfig, TlsConfig
-from firmware.core.facts import Brokered, PathDown, PathUp, Trouble, TroubleOver
+from firmware.core.effects import Health
+from firmware.core.facts import Brokered, PathDown, PathUp, Receipt, Refused, Trouble, TroubleOver
+from firmware.core.report import Step
+from firmware.wire import topics
+from firmware.wire.receipt import encode_receipt
 
 
 @pytest.fixture
@@ -134,6 +139,37 @@ def test_a_broker_that_forbids_to_read_still_takes_the_alarm(start, make_broker,
     assert rig.expect(Brokered).id == alarm.id
     tap.wait(lambda found: len(found) == 1, kind="report")
     tap.close()
+
+
+@pytest.fixture
+def documented_broker(make_broker, tmp_path):
+    """A broker with the access list that the documentation recommends."""
+    page = (SCHEMAS.parent / "mqtt-api.md").read_text(encoding="utf-8")
+    acl = tmp_path / "acl"
+    acl.write_text(re.search(r"```\n(# /etc/mosquitto/acl.*?)```", page, re.DOTALL)[1])
+    acl.chmod(0o600)
+    return make_broker(f"acl_file {acl}", users={PANEL: "right", "other": "right", "desk-110": "right"})
+
+
+def test_the_documented_access_list_lets_a_panel_and_its_desk_do_all_they_must(documented_broker, start, password):
+    broker = documented_broker
+    tap = Tap(broker.host, broker.port, lambda client: client.username_pw_set("desk-110", "right"))
+    rig = start(broker.port, username=PANEL, password_file=password)
+    rig.expect(PathUp)
+    rig.worker.put(Health(0, 0, ()))
+    alarm = rig.press()
+    assert rig.expect(Brokered).id == alarm.id
+    told = Receipt("110", alarm.id, Step.RECEIVED, "")
+    tap.publish(topics.receipt(PANEL, "110"), encode_receipt(told, at_utc_ms=1, key=DESK_KEY))
+    assert rig.expect(Receipt) == told
+    tap.wait(lambda found: {packet.kind for packet in found} >= {"report", "health"})
+    tap.close()
+
+
+def test_the_documented_access_list_keeps_a_panel_out_of_another_s_topics(documented_broker, start, password):
+    rig = start(documented_broker.port, username="other", password_file=password)
+    rig.press()
+    assert rig.expect(Refused).why == "path main: the broker refuses reports: Not authorized (reason 0x87)"
 
 
 # ── TLS ────────────────────────────────────────────────────────────────────────────────────────────────────────────
