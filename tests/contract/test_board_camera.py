@@ -107,7 +107,7 @@ def test_h264_and_h265_pass_bit_by_bit_and_their_end_is_a_loss(mocker, tmp_path,
 
 def keep(door, got):
     for packet in door.packets():
-        got.append(packet.data)  # noqa: PERF401 - the loop ends by an exception and must leave what it got
+        got.append(packet.data)
 
 
 class Coded:
