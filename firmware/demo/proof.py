@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import av
 import av.error
 
-from firmware.demo.story import DESK
 from firmware.wire import media
 from firmware.wire.sign import load_key
 
@@ -40,7 +39,7 @@ def prove(stage: Stage, files: Sequence[File]) -> int:
     Raises:
         ProofError: The first file that fails.
     """
-    vouched = dict(_manifests(stage))
+    vouched = dict(_manifests(stage, files))
     peaks: dict[str, float] = {}
     for file in files:
         path = Path(file.path)
@@ -95,9 +94,10 @@ def _decode(container: av.container.InputContainer) -> tuple[int, float]:
     return pictures, peak
 
 
-def _manifests(stage: Stage) -> Iterator[tuple[Path, str]]:
+def _manifests(stage: Stage, files: Sequence[File]) -> Iterator[tuple[Path, str]]:
     key = load_key(stage.panel_key)
-    for path in sorted(stage.evidence(DESK).glob(f"*/*/{media.MANIFEST_NAME}")):
+    found = (folder / media.MANIFEST_NAME for folder in sorted({Path(file.path).parent for file in files}))
+    for path in filter(Path.is_file, found):
         try:
             manifest = media.decode_manifest(path.read_bytes(), key)
         except media.MediaWireError as error:
