@@ -1,0 +1,394 @@
+"""The journal: everything that must survive a cut of the power, as an actor. `docs/journal.md` says what it promises.
+
+Alarms are written down one by one, each with one synchronous write. Faults, status reports, marks and ends gather for
+up to a second and share one. Whatever the disk does, no order raises and reports go out from memory.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, assert_never
+
+from firmware.adapters.epoch import EpochFile, next_epoch, random_epoch
+from firmware.adapters.journal_alarms import AlarmStore, Mounted, RingFull
+from firmware.adapters.journal_events import EventStore
+from firmware.adapters.ring_files import REAL, Disk
+from firmware.core.codes import ReportClass
+from firmware.core.effects import Finish, Note, Store
+from firmware.core.facts import Fact, NotStored, Stored, Trouble, TroubleOver
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from firmware.adapters.backlog import Backlog
+    from firmware.config import JournalConfig
+    from firmware.core.report import Mark, Report
+    from hal.ports import Clock
+
+log = logging.getLogger(__name__)
+
+FOLDER = "journal"
+"""Name of the journal's folder in the panel's state folder."""
+LOCK_FILE = "lock"
+GROUP_S = 1.0
+"""How long marks, ends, faults and status reports gather before they share one write."""
+RETRY_S = 2.0
+"""Pause before a disk that failed is tried again."""
+CHECK_S = 10.0
+"""How often the files are looked after."""
+_SOURCE, _FULL, _DAMAGE = "journal", "journal full", "journal damage"
+
+
+@dataclass(frozen=True, slots=True)
+class Recovery:
+    """What the journal still knew when it was opened.
+
+    Attributes:
+        epoch: Of this start: higher than ever before, and durable if anything can be.
+        reports: Alarm-ring reports that are not finished, by identity.
+        marks: Their marks.
+        troubles: What was found out of order.
+    """
+
+    epoch: int
+    reports: tuple[Report, ...]
+    marks: tuple[Mark, ...]
+    troubles: tuple[Trouble, ...]
+
+
+class Journal:
+    """Keeps reports and marks; made by `open`.
+
+    Synchronization: `backlog` from any thread; the rest as every actor's.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        config: JournalConfig,
+        clock: Clock,
+        *,
+        post: Callable[[Fact], None],
+        notify: Callable[[], None],
+        disk: Disk,
+    ) -> None:
+        self._folder = folder
+        self._disk = disk
+        self._clock = clock
+        self._post = post
+        self._notify = notify
+        self._alarms = AlarmStore(folder, config.alarm_kib, disk)
+        self._events = EventStore(folder, config.event_kib, disk, self._now)
+        self._epochs = EpochFile(folder, disk)
+        self._epoch = 0
+        self._epoch_saved = False
+        self._lock: int | None = None
+        self._lock_fault: str | None = None
+        self._standing: dict[str, str] = {}
+        self._gather_until: float | None = None
+        self._retry_at: float | None = None
+        self._check_at = self._now() + CHECK_S
+        self._news = False
+        self._closed = False
+
+    @classmethod
+    def open(
+        cls,
+        directory: Path,
+        config: JournalConfig,
+        clock: Clock,
+        post: Callable[[Fact], None],
+        *,
+        random53: Callable[[], int],
+        notify: Callable[[], None],
+        disk: Disk = REAL,
+    ) -> tuple[Journal, Recovery]:
+        """Open the journal of a panel, making it if need be; never raises for anything that a disk can do.
+
+        Args:
+            directory: The journal's own folder.
+            config: Sizes of the rings.
+            clock: For pauses, and for the epoch of a panel that has lost its memory.
+            post: Takes `Stored`, `NotStored`, `ReportsDropped`, `Trouble` and `TroubleOver`, from the journal's thread.
+            random53: A number from 0 to 2**53-1, for an epoch that cannot be written down.
+            notify: Called when the backlog has something new, from the journal's thread.
+            disk: The operating system.
+
+        Returns:
+            The journal, and what it still knew.
+        """
+        journal = cls(directory, config, clock, post=post, notify=notify, disk=disk)
+        mounted = journal._mount()
+        journal._begin(mounted, random53)
+        journal._events.restart(journal._epoch)
+        troubles = tuple(fact for fact in journal._assess() if isinstance(fact, Trouble))
+        return journal, Recovery(journal._epoch, mounted.reports, mounted.marks, troubles)
+
+    @property
+    def name(self) -> str:
+        """The actor's name."""
+        return "journal"
+
+    @property
+    def backlog(self) -> Backlog:
+        """Faults and status reports that wait for a path."""
+        return self._events.index
+
+    # ---- start
+
+    def _mount(self) -> Mounted:
+        """Open the alarm ring unless another panel has it."""
+        try:
+            self._disk.make_folder(str(self._folder))
+        except OSError as error:
+            log.warning("journal folder %s: %s", self._folder, error.strerror)
+        if not self._take_lock():
+            return Mounted(0, (), ())
+        return self._alarms.mount()
+
+    def _take_lock(self) -> bool:
+        """False when another process has the folder: two panels would overwrite each other's alarms."""
+        self._lock_fault = None
+        if self._lock is not None:
+            return True
+        try:
+            fd = self._disk.open(str(self._folder / LOCK_FILE), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError:
+            return True
+        try:
+            self._disk.lock(fd)
+        except OSError as error:
+            self._disk.close(fd)
+            if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
+                self._lock_fault = f"another process has the journal in {self._folder}; stop it"
+                return False
+            return True
+        self._lock = fd
+        return True
+
+    def _begin(self, mounted: Mounted, random53: Callable[[], int]) -> None:
+        """Choose the epoch and make it durable, twice if possible."""
+        if self._lock_fault:
+            self._epoch = random_epoch(0, random53)
+            self._alarms.announce(self._epoch)
+            return
+        slots = self._epochs.load()
+        last = max(mounted.epoch, slots.epoch)
+        certain = slots.sound or self._alarms.ring.is_sound
+        if not self._save_epoch(next_epoch(last, self._clock.now().utc_s, random53, certain=certain)):
+            # The next start cannot know of this one: counting on would give both the same number.
+            self._epoch = random_epoch(last, random53)
+            self._alarms.announce(self._epoch)
+
+    def _save_epoch(self, epoch: int) -> bool:
+        """Write the epoch into both places; true when at least one has it."""
+        self._epoch = epoch
+        self._alarms.announce(epoch)
+        return any([self._attempt(self._alarms.save_epoch), self._attempt(self._write_slot)])
+
+    def _write_slot(self) -> None:
+        self._epochs.write(self._epoch)
+        self._epoch_saved = True
+
+    # ---- orders
+
+    def handle(self, order: object) -> None:
+        """Obey `Store`, `Note` or `Finish`."""
+        match order:
+            case Store(report):
+                self._store(report)
+            case Note(mark):
+                self._alarms.note(mark)
+                self._gather()
+            case Finish(ids):
+                for identity in ids:
+                    if not self._alarms.finish(identity):
+                        self._events.finish(identity)
+                self._gather()
+            case _:
+                raise TypeError(f"the journal takes Store, Note and Finish, not {type(order).__name__}")
+        self._tell()
+
+    def _store(self, report: Report) -> None:
+        match report.cls:
+            case ReportClass.ALARM:
+                self._store_alarm(report)
+            case ReportClass.FAULT | ReportClass.STATUS:
+                self._events.add(report)
+                self._news = True
+                self._gather()
+            case _ as never:
+                assert_never(never)
+
+    def _store_alarm(self, report: Report) -> None:
+        try:
+            self._alarms.put(report)
+        except (OSError, RingFull) as error:
+            self._fail_for_now()
+            self._post(NotStored(report.id, self._alarms.fault or str(error)))
+        else:
+            self._post(Stored(report.id))
+
+    def _gather(self) -> None:
+        if self._gather_until is None:
+            self._gather_until = self._now() + GROUP_S
+
+    def _now(self) -> float:
+        return self._clock.now().mono_s
+
+    def _fail_for_now(self) -> None:
+        self._retry_at = self._now() + RETRY_S
+
+    def _attempt(self, work: Callable[[], object]) -> bool:
+        try:
+            work()
+        except (OSError, RingFull) as error:
+            log.debug("journal: %s", error)
+            self._fail_for_now()
+            return False
+        return True
+
+    # ---- what is due
+
+    def tick(self) -> None:
+        """Write what has gathered, go on opening, repair, look after the files."""
+        now = self._now()
+        if self._retry_at is not None and now >= self._retry_at:
+            self._retry_at = None
+            self._attempt(self._repair)
+        if not self._events.loaded and not self._lock_fault:
+            self._open_events()
+        if now >= self._gather_end():
+            self._write_gathered()
+        if self._alarms.untidy and self._retry_at is None:
+            self._attempt(self._alarms.tidy)
+        if now >= self._check_at:
+            self._look_after()
+        self._tell()
+
+    def _gather_end(self) -> float:
+        """When what has gathered is written; infinite when nothing has."""
+        done_since = self._events.index.done_since
+        ends = [self._gather_until, done_since + GROUP_S if done_since is not None else None]
+        return min((end for end in ends if end is not None), default=float("inf"))
+
+    def next_deadline(self) -> float:
+        """See `Actor`."""
+        at_once = self._retry_at is None and self._alarms.untidy
+        if at_once or (not self._events.loaded and not self._lock_fault):
+            return self._now()
+        return min(self._gather_end(), self._check_at, self._retry_at if self._retry_at is not None else float("inf"))
+
+    def _open_events(self) -> None:
+        self._events.step()
+        if self._events.loaded:
+            self._news = self._news or self._events.index.waiting > 0
+            self._gather_until = self._now()
+
+    def _write_gathered(self) -> None:
+        self._gather_until = None
+        if self._alarms.waiting and not self._attempt(self._alarms.flush):
+            self._gather_until = self._retry_at
+        if self._events.loaded and not self._attempt(self._events.flush):
+            self._gather_until = self._retry_at
+        elif self._events.waiting and self._gather_until is None:
+            # One write at a time: an alarm may have come meanwhile.
+            self._gather_until = self._now() if self._events.loaded else self._now() + GROUP_S
+        if self._news:
+            self._news = False
+            self._notify()
+
+    def _repair(self) -> None:
+        """Write what the disk refused."""
+        for identity in self._alarms.retry():
+            self._post(Stored(identity))
+        if not self._epoch_saved:
+            self._epochs.load()
+            self._write_slot()
+
+    def _look_after(self) -> None:
+        """See whether the files are still there; open them again when none could be written."""
+        self._check_at = self._now() + CHECK_S
+        if not self._take_lock():
+            return
+        if self._alarms.mounted:
+            self._alarms.check()
+        else:
+            self._mount()
+        if self._events.mounted:
+            self._events.ring.check()
+        elif self._events.loaded:
+            self._events.restart(self._epoch)
+        self._epochs.check()
+        self._events.tell_unreadable()
+
+    # ---- what is out of order
+
+    def _tell(self) -> None:
+        if self._retry_at is None and self._alarms.mounted and (self._alarms.owing or not self._epoch_saved):
+            self._fail_for_now()
+        for fact in (*self._events.dropped, *self._assess()):
+            self._post(fact)
+        self._events.dropped.clear()
+
+    def _assess(self) -> list[Trouble | TroubleOver]:
+        """Facts about what changed since the last call."""
+        facts: list[Trouble | TroubleOver] = []
+        for source, why in ((_SOURCE, self._why_degraded()), (_FULL, self._alarms.full)):
+            if why and source not in self._standing:
+                log.warning("%s: %s", source, why)
+                facts.append(Trouble(source, why))
+                self._standing[source] = why
+            elif not why and self._standing.pop(source, ""):
+                log.warning("%s: over", source)
+                facts.append(TroubleOver(source))
+        damage = self._take_findings()
+        if damage:
+            log.warning("%s: %s", _DAMAGE, damage)
+            facts.append(Trouble(_DAMAGE, damage))
+        return facts
+
+    def _why_degraded(self) -> str | None:
+        rings = [self._alarms.ring, *([self._events.ring] if self._events.loaded else [])]
+        whys = [self._lock_fault, self._alarms.fault, self._events.fault]
+        if not self._lock_fault:
+            whys += [f"{ring.layout.name} ring in {self._folder}: {ring.fault}" for ring in rings if ring.fault]
+            if not self._epoch_saved:
+                whys.append(
+                    f"epoch file in {self._folder} cannot be written: {self._epochs.fault or 'the disk refused'}"
+                )
+        return next((why for why in whys if why), None)
+
+    def _take_findings(self) -> str:
+        """What was found damaged, each thing once."""
+        rings = [self._alarms.ring, *([self._events.ring] if self._events.loaded else [])]
+        found = [finding for ring in rings for finding in ring.findings] + self._epochs.findings
+        found += [f"{ring.layout.name} ring: {damage}" for ring in rings if (damage := ring.take_damage())]
+        for ring in rings:
+            ring.findings.clear()
+        self._epochs.findings.clear()
+        if not found:
+            return ""
+        more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+        return f"{self._folder}: {found[0]}{more}; what could be read was kept; look at the disk"
+
+    def close(self) -> None:
+        """Write what has gathered and give all files back; idempotent."""
+        if self._closed:
+            return
+        self._closed = True
+        while not self._events.loaded and not self._lock_fault:
+            self._events.step()
+        self._attempt(self._alarms.flush)
+        while self._events.loaded and (self._events.waiting or self._events.index.done_since is not None):
+            if not self._attempt(self._events.flush):
+                break
+        self._alarms.close()
+        self._events.close()
+        self._epochs.close()
+        if self._lock is not None:
+            self._disk.close(self._lock)

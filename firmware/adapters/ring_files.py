@@ -1,0 +1,320 @@
+"""Segment files: written in place, made whole again when the world has damaged them.
+
+All calls to the operating system go through a `Disk`, so that a test can cut the power between any two sectors.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import stat
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+BAD_KEPT = 4
+"""Files that are kept aside in one folder; the oldest makes room for a fifth."""
+_BAD = ".bad-"
+_CHUNK = 65536
+_PAGE = 4096
+_READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+_WRITE = os.O_RDWR | os.O_DSYNC | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+_CREATE = os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
+_FOLDER = os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY
+
+
+def _lock(fd: int) -> None:
+    fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def _make_folder(path: str) -> None:
+    Path(path).mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
+@dataclass(frozen=True)
+class Disk:
+    """The few calls that the journal makes to the operating system; each raises `OSError` as that does.
+
+    Synchronization: any thread.
+    """
+
+    open: Callable[[str, int, int], int] = os.open
+    close: Callable[[int], None] = os.close
+    pread: Callable[[int, int, int], bytes] = os.pread
+    pwrite: Callable[[int, bytes, int], int] = os.pwrite
+    fsync: Callable[[int], None] = os.fsync
+    fstat: Callable[[int], os.stat_result] = os.fstat
+    lstat: Callable[[str], os.stat_result] = os.lstat
+    link: Callable[[str, str], None] = os.link
+    replace: Callable[[str, str], None] = os.replace
+    unlink: Callable[[str], None] = os.unlink
+    listdir: Callable[[str], list[str]] = os.listdir
+    make_folder: Callable[[str], None] = _make_folder
+    lock: Callable[[int], None] = _lock
+
+
+REAL = Disk()
+
+
+def sync_folder(disk: Disk, folder: Path) -> None:
+    """Make names in a folder durable."""
+    fd = disk.open(str(folder), _FOLDER, 0)
+    try:
+        disk.fsync(fd)
+    finally:
+        disk.close(fd)
+
+
+def create(disk: Disk, path: Path, content: bytes, *, keep: bool = False) -> str:
+    """Put a file in place with its content, which is durable before it has its name.
+
+    Args:
+        disk: Where.
+        path: The file's name.
+        content: All its bytes.
+        keep: Whether what bears the name now is kept aside.
+
+    Returns:
+        The name that the old file has now; empty when none was kept.
+    """
+    fresh = f"{path}.new"
+    fd = disk.open(fresh, _CREATE, 0o600)
+    try:
+        for offset in range(0, len(content), _CHUNK):
+            _write_all(disk, fd, content[offset : offset + _CHUNK], offset)
+        disk.fsync(fd)
+    except OSError:
+        disk.close(fd)
+        disk.unlink(fresh)
+        raise
+    disk.close(fd)
+    kept = _set_aside(disk, path) if keep else ""
+    disk.replace(fresh, str(path))
+    sync_folder(disk, path.parent)
+    return kept
+
+
+def _set_aside(disk: Disk, path: Path) -> str:
+    """Give a file the name `NAME.bad-N`, for whoever wants to know what happened to it."""
+    bad = {name: int(name[-1]) for name in disk.listdir(str(path.parent)) if name[:-1].endswith(_BAD) and _digit(name)}
+    free = [number for number in range(1, BAD_KEPT + 1) if number not in bad.values()]
+    if free:
+        number = free[0]
+    else:
+        oldest = min(bad, key=lambda name: disk.lstat(str(path.parent / name)).st_mtime_ns)
+        number = bad[oldest]
+        disk.unlink(str(path.parent / oldest))
+    name = f"{path.name}{_BAD}{number}"
+    try:
+        # A second name, so that a cut of the power finds the old file or the new one under its own.
+        disk.link(str(path), str(path.parent / name))
+    except OSError:
+        disk.replace(str(path), str(path.parent / name))
+    return name
+
+
+def _digit(name: str) -> bool:
+    return name[-1].isascii() and name[-1].isdigit()
+
+
+def _write_all(disk: Disk, fd: int, data: bytes, offset: int) -> None:
+    done = disk.pwrite(fd, data, offset)
+    if done != len(data):
+        raise OSError(errno.ENOSPC, f"the disk took {done} of {len(data)} bytes")
+
+
+def read_file(disk: Disk, path: Path, size: int) -> bytes:
+    """Up to `size` bytes of a file, opened for reading only; unreadable pages come as zeros.
+
+    Raises:
+        OSError: It cannot be opened, is no regular file, or not one page can be read.
+    """
+    fd = disk.open(str(path), _READ, 0)
+    try:
+        return _read(disk, fd, size)
+    finally:
+        disk.close(fd)
+
+
+def _read(disk: Disk, fd: int, size: int) -> bytes:
+    if not stat.S_ISREG(disk.fstat(fd).st_mode):
+        raise OSError(errno.EINVAL, "no regular file")
+    parts = []
+    offset = 0
+    while offset < size:
+        try:
+            part = disk.pread(fd, size - offset, offset)
+        except OSError:
+            return _salvage(disk, fd, size)
+        if not part:
+            break
+        parts.append(part)
+        offset += len(part)
+    return b"".join(parts)
+
+
+def _salvage(disk: Disk, fd: int, size: int) -> bytes:
+    image = bytearray(size)
+    good = 0
+    failure = OSError(errno.EIO, "unreadable")
+    for offset in range(0, size, _PAGE):
+        try:
+            page = disk.pread(fd, min(_PAGE, size - offset), offset)
+        except OSError as error:
+            failure = error
+        else:
+            image[offset : offset + len(page)] = page
+            good += 1
+    if not good:
+        raise failure
+    return bytes(image)
+
+
+class Segment:
+    """One segment file.
+
+    Attributes:
+        path: Where it lies.
+        size: Bytes.
+        fault: Why it cannot be written; None when it can.
+        found: Whether there was a file at the first `load`.
+
+    Synchronization: `read` from any thread; the rest from the journal's.
+    """
+
+    def __init__(self, disk: Disk, path: Path, size: int) -> None:
+        self.path = path
+        self.size = size
+        self.fault: str | None = "not opened yet"
+        self.found = False
+        self._disk = disk
+        self._fd: int | None = None
+        self._guard = threading.Lock()
+
+    def load(self) -> tuple[bytes, str | None]:
+        """Open the file and read it; put it right when it is missing or damaged.
+
+        Returns:
+            The content, zeros where nothing could be read, and what was wrong with a file that was there.
+        """
+        self.fault = "not open"
+        content, why = self._look()
+        image = content.ljust(self.size, b"\0")
+        if self.fault is not None:
+            why = self._replace(image, why)
+        return image, why
+
+    def discard(self, why: str) -> str | None:
+        """Set the file aside and begin an empty one.
+
+        Returns:
+            What happened, for a technician; None when the file had to stay, as `fault` says.
+        """
+        return self._replace(bytes(self.size), why)
+
+    def _look(self) -> tuple[bytes, str | None]:
+        """Content of the file that is there, and why it cannot stay there; opens it, for writing if it can."""
+        content = b""
+        try:
+            reader = self._disk.open(str(self.path), _READ, 0)
+            self.found = True
+            self._adopt(reader, "not open for writing")
+            content = _read(self._disk, reader, self.size)
+            if len(content) < self.size:
+                return content, f"{self.path.name} has {len(content)} bytes instead of {self.size}"
+            self._adopt(self._disk.open(str(self.path), _WRITE, 0))
+        except FileNotFoundError:
+            return content, None
+        except OSError as error:
+            self.found = True
+            return content, f"{self.path.name}: {error.strerror or error}"
+        return content, None
+
+    def _replace(self, image: bytes, why: str | None) -> str | None:
+        try:
+            kept = create(self._disk, self.path, image, keep=why is not None)
+            self._adopt(self._disk.open(str(self.path), _WRITE, 0))
+        except OSError as error:
+            self.fault = f"{self.path.name}: {error.strerror or error}"
+            return None
+        return f"{why}; kept as {kept}" if why else None
+
+    def _adopt(self, fd: int, fault: str | None = None) -> None:
+        with self._guard:
+            old, self._fd = self._fd, fd
+        self.fault = fault
+        if old is not None:
+            self._disk.close(old)
+
+    def write(self, data: bytes, offset: int) -> None:
+        """One synchronous write.
+
+        Raises:
+            OSError: It is not known what the disk holds now; the descriptor must not be used again.
+        """
+        if self._fd is None or self.fault:
+            raise OSError(errno.ENODEV, self.fault or "closed")
+        _write_all(self._disk, self._fd, data, offset)
+
+    def reopen(self) -> None:
+        """Take a new descriptor: after a failed sync the old one may report success for pages it has dropped.
+
+        Raises:
+            OSError: The file cannot be opened; it counts as not writable until `load`.
+        """
+        self.close()
+        try:
+            self._adopt(self._disk.open(str(self.path), _WRITE, 0))
+        except OSError as error:
+            self.fault = f"{self.path.name}: {error.strerror or error}"
+            raise
+
+    def read(self, size: int, offset: int) -> bytes:
+        """Bytes as they are now; empty when they cannot be read."""
+        with self._guard:
+            if self._fd is None:
+                return b""
+            try:
+                return self._disk.pread(self._fd, size, offset)
+            except OSError:
+                return b""
+
+    def mend(self) -> bool:
+        """Look whether the file is still there and whole, and make it anew if not; `fault` tells what failed.
+
+        Returns:
+            Whether anything was done: what the file should hold must be looked at again.
+        """
+        if self._fd is None or not self._is_lost():
+            if self.fault is not None:
+                self.load()
+                return self.fault is None
+            return False
+        image = self.read(self.size, 0).ljust(self.size, b"\0")
+        try:
+            self._disk.make_folder(str(self.path.parent))
+            create(self._disk, self.path, image)
+            self._adopt(self._disk.open(str(self.path), _WRITE, 0))
+        except OSError as error:
+            self.fault = f"{self.path.name} is gone: {error.strerror or error}"
+        return self.fault is None
+
+    def _is_lost(self) -> bool:
+        try:
+            here, there = self._disk.fstat(self._fd or -1), self._disk.lstat(str(self.path))
+        except OSError:
+            return True
+        return (here.st_ino, here.st_dev) != (there.st_ino, there.st_dev) or there.st_size < self.size
+
+    def close(self) -> None:
+        """Give the descriptor back; idempotent."""
+        with self._guard:
+            old, self._fd = self._fd, None
+        self.fault = "closed"
+        if old is not None:
+            self._disk.close(old)
