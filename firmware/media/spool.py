@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 SYNC_S = 2.0
 """What a power cut takes from a growing file at most."""
-CLAIM_S = 10.0
+CLAIM_S = 5.0
 """An unfinished incident that nobody captures further this long after the start is sealed as it is."""
 MEMORY_MAX = 8 * 2**20
 """Stills held in memory while the disk takes nothing: three minutes of one camera."""

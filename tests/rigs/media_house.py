@@ -86,21 +86,24 @@ class Desk:
         chunk = media.decode_chunk(payload, self.panel_key)
         assert topic == topics.evidence(chunk.incident, chunk.name)
         self.chunks.add((chunk.name, chunk.offset, len(chunk.data)))
-        if chunk.name not in self.files and not self._whole(chunk):
+        if self._key(chunk) not in self.files and not self._whole(chunk):
             return
-        assert hashlib.sha256(self.files[chunk.name]).hexdigest() == chunk.sha256
+        assert hashlib.sha256(self.files[self._key(chunk)]).hexdigest() == chunk.sha256
         if self.confirming:
             receipt = media.EvidenceReceipt(chunk.incident, chunk.name, chunk.sha256, self.name)
             answer = media.encode_evidence_receipt(receipt, self.key)
             self.client.publish(topics.evidence_receipt(chunk.incident.panel, self.name), answer, qos=1)
 
+    def _key(self, chunk):
+        return chunk.name if chunk.incident == INCIDENT else f"{chunk.incident.seq}/{chunk.name}"
+
     def _whole(self, chunk):
-        data = self.growing.setdefault((chunk.name, chunk.sha256), bytearray())
+        data = self.growing.setdefault((self._key(chunk), chunk.sha256), bytearray())
         if chunk.offset <= len(data):
             data[chunk.offset :] = chunk.data
         if len(data) < chunk.size:
             return False
-        self.files[chunk.name] = bytes(data)
+        self.files[self._key(chunk)] = bytes(data)
         self.kept.add((time.monotonic(), chunk.kind, chunk.name))
         return True
 
@@ -153,12 +156,13 @@ class House:
     def pid(self) -> int:
         return self.children.items[-1][1].pid
 
-    def until(self, kind, timeout_s: float = PATIENCE_S, **fields):
+    def until(self, fact_class, timeout_s: float = PATIENCE_S, /, **fields):
         """The first fact of a class whose fields are these."""
-        return self.facts.until(
-            lambda fact: isinstance(fact, kind) and all(getattr(fact, name) == value for name, value in fields.items()),
-            timeout_s,
-        )
+
+        def found(fact):
+            return isinstance(fact, fact_class) and all(getattr(fact, name) == fields[name] for name in fields)
+
+        return self.facts.until(found, timeout_s)
 
     def close(self):
         self.worker.stop(10.0)
