@@ -1,0 +1,249 @@
+"""The uplink in virtual time, over a pipe that does as it is told."""
+
+import math
+import subprocess
+import sys
+
+import pytest
+
+from firmware.adapters.backlog import Wake
+from firmware.adapters.pipe import Answered, Incoming, Letter, Lost, PipeError, Ready
+from firmware.adapters.uplink import Uplink
+from firmware.config import PathConfig
+from firmware.core.effects import Health, Reply, Transmit
+from firmware.core.facts import Brokered, PathDown, PathUp, Refused, Trouble, TroubleOver
+from firmware.core.link import ALARMS_MAX, ANSWER_S, State
+from firmware.core.report import Report, ReportId
+from firmware.wire.health import decode_health
+from firmware.wire.report import Site, decode_report
+from hal.types import Instant
+
+
+class Clock:
+    def __init__(self):
+        self.mono_s = 100.0
+
+    def now(self):
+        return Instant(self.mono_s, 1_790_000_000.0, synced=True)
+
+
+class ToldPipe:
+    """A pipe without a network: `tell` is what comes next, `sent` what was published."""
+
+    def __init__(self):
+        self.refusal = ""
+        self.tell = []
+        self.sent: list[tuple[int, Letter]] = []
+        self.log = []
+
+    def open(self, subscribe, will):
+        self.log.append("open")
+        self.will = will
+        if self.refusal:
+            raise PipeError(self.refusal)
+
+    def publish(self, token, letter):
+        self.sent.append((token, letter))
+
+    def drive(self):
+        told, self.tell = self.tell, []
+        return told
+
+    def next_deadline(self):
+        return -math.inf if self.tell else math.inf
+
+    def wait(self, fd, timeout_s):
+        raise AssertionError("virtual time does not wait")
+
+    def close(self, *, orderly=False):
+        self.log.append("goodbye" if orderly else "close")
+
+
+class Rig:
+    def __init__(self, backlog=None):
+        self.clock, self.pipe, self.facts = Clock(), ToldPipe(), []
+        self.jitter = 0.5
+        self.uplink = Uplink(
+            PathConfig(name="main", host="h"),
+            panel_id="p",
+            epoch=3,
+            site=Site(),
+            panel_key=None,
+            receivers={"110": None},
+            backlog=backlog,
+            pipe=self.pipe,
+            clock=self.clock,
+            post=self.facts.append,
+            random01=lambda: self.jitter,
+        )
+
+    def up(self, **ready):
+        self.uplink.tick()
+        self.say(Ready(65535, **ready))
+        return self
+
+    def say(self, *events):
+        self.pipe.tell += events
+        self.uplink.tick()
+
+    def at(self, mono_s):
+        self.clock.mono_s = mono_s
+        self.uplink.tick()
+
+    def press(self, seq=1):
+        report = Report(ReportId("p", 3, seq), "PA", self.clock.now(), "booth-button")
+        self.uplink.handle(Transmit("main", report, 1))
+        return report
+
+
+@pytest.fixture
+def rig():
+    return Rig()
+
+
+def test_nothing_of_paho_or_tls_is_imported_until_a_connection_is_made():
+    code = (
+        "import sys, firmware.adapters.uplink, firmware.adapters.mqtt_pipe\n"
+        "print([name for name in ('paho', 'ssl') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("[]\n", "")
+
+
+def test_an_alarm_is_published_inside_the_order_s_own_step(rig):
+    rig.up()
+    alarm = rig.press()
+    ((token, letter),) = rig.pipe.sent
+    assert letter.topic == "gatebooth/v1/p/report/alarm"
+    assert decode_report(letter.payload, None).id == alarm.id
+    rig.say(Answered(token, 0, ""))
+    assert rig.facts == [PathUp("main"), Brokered("main", alarm.id)]
+
+
+def test_an_overdue_answer_closes_and_opens_anew_in_one_breath_and_the_alarm_goes_out_again(rig):
+    rig.up()
+    rig.press()
+    assert rig.uplink.next_deadline() == 100.0 + ANSWER_S
+    rig.at(103.0)
+    rig.at(103.0)
+    assert rig.pipe.log == ["open", "close", "open"]
+    rig.say(Ready(65535))
+    assert len(rig.pipe.sent) == 2
+    assert [type(fact) for fact in rig.facts] == [PathUp, PathDown, PathUp]
+
+
+def test_the_pauses_are_shares_of_the_random_number(rig):
+    rig.pipe.refusal = "path main: no way"
+    rig.uplink.tick()
+    assert rig.uplink.next_deadline() == 100.5
+    rig.at(100.5)
+    assert rig.uplink.next_deadline() == 101.5
+    assert rig.facts == [PathDown("main", "path main: no way")]
+
+
+def test_a_connection_that_forbids_to_read_sends_alarms_and_does_not_count_as_up(rig):
+    rig.up(complaint="path main: the broker refuses subscriptions")
+    rig.press()
+    assert len(rig.pipe.sent) == 1
+    assert rig.facts == [PathDown("main", "path main: the broker refuses subscriptions")]
+
+
+def test_a_notice_is_a_trouble_until_a_connection_without_one(rig):
+    rig.up(notice="dates not checked")
+    rig.say(Lost("path main: lost"))
+    rig.at(200.0)
+    rig.say(Ready(65535))
+    troubles = [fact for fact in rig.facts if isinstance(fact, Trouble | TroubleOver)]
+    assert troubles == [Trouble("path main certificate", "dates not checked"), TroubleOver("path main certificate")]
+
+
+def test_an_alarm_too_many_is_refused_so_that_the_core_repeats_it(rig):
+    for seq in range(ALARMS_MAX):
+        rig.press(seq)
+    assert rig.facts == []
+    rig.press(ALARMS_MAX)
+    (refused,) = rig.facts
+    assert isinstance(refused, Refused)
+    assert "holds as many alarms as it can" in refused.why
+
+
+def test_the_newest_health_goes_out_with_every_connection(rig):
+    rig.uplink.handle(Health(1, 0, ()))
+    rig.uplink.handle(Health(2, 0, ()))
+    rig.up()
+    rig.say(Lost("path main: lost"))
+    rig.at(200.0)
+    rig.say(Ready(65535))
+    sent = [decode_health(letter.payload, None).open_incidents for _, letter in rig.pipe.sent]
+    assert sent == [2, 2]
+    assert all(letter.retain for _, letter in rig.pipe.sent)
+
+
+def test_the_end_says_offline_and_goodbye(rig):
+    rig.up()
+    rig.uplink.close()
+    rig.uplink.close()
+    assert not decode_health(rig.pipe.sent[0][1].payload, None).online
+    assert rig.pipe.sent[0][1] == rig.pipe.will
+    assert rig.pipe.log[-1] == "goodbye"
+
+
+def test_the_end_of_an_uplink_that_never_was_up_says_nothing(rig):
+    rig.uplink.close()
+    assert rig.pipe.sent == []
+
+
+def test_events_go_back_when_the_connection_breaks_and_are_done_when_the_broker_answers():
+    class Backlog:
+        def __init__(self):
+            self.log = []
+            self.waiting = [Report(ReportId("p", 3, 1), "RR", Instant(0.0, 0.0, synced=True))]
+
+        def take(self, limit):
+            found, self.waiting = self.waiting[:limit], self.waiting[limit:]
+            return found
+
+        def done(self, ids):
+            self.log.append(tuple(ident.seq for ident in ids))
+
+        def give_back(self):
+            self.log.append("back")
+
+    backlog = Backlog()
+    rig = Rig(backlog)
+    rig.uplink.handle(Wake())
+    assert len(backlog.waiting) == 1, "nothing is taken while the path is down"
+    rig.up()
+    rig.say(Lost("path main: lost"))
+    assert backlog.log == ["back"]
+    backlog.waiting = [Report(ReportId("p", 3, 2), "RR", Instant(0.0, 0.0, synced=True))]
+    rig.at(200.0)
+    rig.say(Ready(65535))
+    rig.say(Answered(rig.pipe.sent[-1][0], 0, ""))
+    assert backlog.log == ["back", (2,)]
+
+
+def test_a_result_for_a_command_that_never_came_here_is_not_sent(rig):
+    rig.up()
+    rig.uplink.handle(Reply("c-1", "110", ok=True, text=""))
+    assert rig.pipe.sent == []
+
+
+def test_a_lost_connection_forgets_nothing_that_was_said_before_it_in_the_same_breath(rig):
+    rig.up()
+    alarm = rig.press()
+    rig.say(Answered(rig.pipe.sent[0][0], 0, ""), Lost("path main: lost"))
+    assert rig.facts[1] == Brokered("main", alarm.id)
+    assert rig.uplink.link.state is State.DOWN
+
+
+def test_a_message_that_must_not_be_read_is_not_read(rig):
+    rig.up()
+    rig.say(Incoming("gatebooth/v1/p/receipt/110", b"", "retained, but must not be"))
+    (trouble,) = [fact for fact in rig.facts if isinstance(fact, Trouble)]
+    assert "retained, but must not be" in trouble.why
+
+
+def test_an_order_of_nobody_is_a_defect(rig):
+    with pytest.raises(TypeError, match="uplink main knows no order int"):
+        rig.uplink.handle(5)
