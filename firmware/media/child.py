@@ -51,7 +51,7 @@ log = logging.getLogger(__name__)
 BEAT_S = 0.2
 IDLE_S = 0.1
 """How often the sources' words are fetched while no incident runs."""
-WORK_S = 0.05
+WORK_S = 0.02
 """The engine works at most this long before sources and panel are looked at again."""
 WATCH_S = 1.0
 OUT_MAX = 4 * 2**20
