@@ -70,8 +70,9 @@ class Hands:
         width_s, pause_s = span_s(values["span"]), span_s(values.get("pause", "1"))
         for zone in values["zone"].split():
             for number in range(int(values.get("count", "1"))):
-                self._later(number * pause_s, zone, PRESSED)
-                self._later(number * pause_s + width_s, zone, RELEASED)
+                start_s = number * pause_s
+                self._world.clock.after(start_s, lambda z=zone: self._machine.disturb(z, on=True))  # type: ignore[misc]
+                self._world.clock.after(start_s + width_s, lambda z=zone: self._machine.disturb(z, on=False))  # type: ignore[misc]
 
     def _bounce(self, values: Values) -> None:
         gap_s, count = span_s(values["span"]), int(values["count"])

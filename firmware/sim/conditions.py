@@ -106,7 +106,7 @@ class States:
         self._world = world
 
     def holds(self, name: str, values: Values, since_s: float) -> bool:
-        """Whether it holds, for somebody who has been looking since a moment."""
+        """Whether it holds; what can pass in an instant also when it did so after a moment."""
         method: Callable[[Values, float], bool] = getattr(self, "_" + name.replace("-", "_"))
         return method(values, since_s)
 

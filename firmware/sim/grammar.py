@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 NAME = r"[a-z0-9][a-z0-9_-]*"
 TEXT = r'"[^"]*"|[^\s"]+'
-SPAN = r"\d+(?:\.\d+)?(?:ms|s|m|h|d|y)?"
+SPAN = r"\d+(?:\.\d+)?(?:(?:ms|s|m|h|d|y)(?:\d+(?:ms|s|m|h))*)?"
 
 KINDS: Mapping[str, str] = {
     "ZONE": NAME,
@@ -43,7 +43,7 @@ KINDS: Mapping[str, str] = {
 """What may stand for each placeholder."""
 
 UNITS: Mapping[str, float] = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "y": 365.25 * 86400.0}
-_SPAN = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d|y)?")
+_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d|y)?")
 _TOKEN = re.compile(r"[\[\]{}]|[^\s\[\]{}]+")
 _NEAR = 0.5
 
@@ -102,15 +102,14 @@ def complaint(what: str, rules: tuple[Rule, ...], text: str) -> str:
 
 
 def span_s(text: str) -> float:
-    """A span in seconds: a number with ms, s, m, h, d or y; seconds without.
+    """A span in seconds: a number with ms, s, m, h, d or y, or several; seconds without.
 
     Raises:
         ValueError: It is none.
     """
-    found = _SPAN.fullmatch(text)
-    if found is None:
-        raise ValueError(f"{text!r} is no span of time; write 0.2, 200ms, 5, 5s, 10m or 1h")
-    return float(found[1]) * UNITS[found[2] or "s"]
+    if re.fullmatch(SPAN, text) is None:
+        raise ValueError(f"{text!r} is no span of time; write 0.2, 200ms, 5, 5s, 10m, 1h30m")
+    return sum(float(number) * UNITS[unit or "s"] for number, unit in _PART.findall(text))
 
 
 @functools.lru_cache(maxsize=256)
@@ -139,7 +138,7 @@ def _compiled(pattern: str) -> re.Pattern[str]:
 def _element(token: str) -> str:
     if token.endswith("...") and token[:-3] in KINDS:
         one = KINDS[token[:-3]]
-        return rf"(?P<{token[:-3].lower()}>(?:{one})(?:\s+(?:{one}))*)"
+        return rf"(?P<{token[:-3].lower()}>(?:{one})(?:\s+(?:{one}))*?)"
     if token in KINDS:
         return f"(?P<{token.lower()}>{KINDS[token]})"
     if "|" in token:

@@ -1,11 +1,12 @@
 """Scenario files: text to frozen lines, with every mistake of a file told at once.
 
-CONFIG two-paths              a built-in configuration, or a line of TOML on top of it
-BEFORE hold booth-button      before the panel starts
-AT 0.5 release booth-button   at a moment of virtual time
-AFTER 2 link down             so long after the line before
-EXPECT strobe on within 0.2   must become true in the 0.2 s after the AT line above
-NEVER siren on [for 10]       must not be true in the 10 s after it, or until the end
+    CONFIG two-paths                    a built-in configuration, or a line of TOML on top of it
+    BEFORE hold booth-button            before the panel starts
+    AT 0.5 release booth-button         at a moment of virtual time
+    AFTER 2 link down                   so long after the line before
+    EXPECT strobe on within 0.2         must become true in the 0.2 s after the AT line above
+    EXPECT lamp fast within 0.2 for 10  and then stay so for 10 s
+    NEVER siren on [for 10]             must not be true in the 10 s after it, or until the end
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ KEYWORDS = ("CONFIG", "MEDIA", "SEED", "ALLOW", "BEFORE", "AT", "AFTER", "EXPECT
 ALLOWANCES = ("loss",)
 BEFORE_S = -1.0
 """Time of what is done before the panel starts."""
-_LIMIT = re.compile(rf"(?:\s+(?P<word>within|for)\s+(?P<span>{SPAN}))?\s*$")
+_LIMIT = re.compile(rf"(?:\s+within\s+(?P<within>{SPAN}))?(?:\s+for\s+(?P<hold>{SPAN}))?\s*$")
 _COMMENT = re.compile(r'^((?:[^"#]|"[^"]*"|(?<=\S)#)*?)(?:(?:^|\s)#.*)?$')
 
 
@@ -42,9 +43,7 @@ class ScenarioError(ValueError):
 class Mode(enum.Enum):
     """How a condition is judged."""
 
-    NOW = "now"
-    WITHIN = "within"
-    FOR = "for"
+    EXPECT = "expect"
     NEVER = "never"
 
 
@@ -82,13 +81,15 @@ class Demand:
 
     Attributes:
         at_s: From when on.
-        span_s: For how long; infinite for a NEVER without an end.
+        within_s: How long it may take until it is so; for a NEVER how long it counts, infinite without an end.
+        hold_s: How long it must then stay so.
     """
 
     line: Line
     at_s: float
     mode: Mode
-    span_s: float
+    within_s: float
+    hold_s: float
     name: str
     values: Values
 
@@ -256,17 +257,18 @@ class _Parser:
         found = choose(CONDITIONS, text)
         if found is None:
             raise _Mistake(complaint("condition", CONDITIONS, text))
-        word, span = limit["word"], limit["span"]
-        if keyword == "NEVER" and word == "within":
+        within, hold = limit["within"], limit["hold"]
+        if keyword == "NEVER" and within:
             raise _Mistake("NEVER has no `within`; write `NEVER … for 10`, or nothing for until the end")
-        if keyword == "EXPECT" and word == "for" and found[0].name in EVENTS:
+        if keyword == "EXPECT" and hold and found[0].name in EVENTS:
             raise _Mistake(f"`{text}` happens at a moment and cannot last `for` a time; write `within`")
+        at_s, held_s = max(self._now_s, 0.0), span_s(hold) if hold else 0.0
         if keyword == "NEVER":
-            mode, span_s_ = Mode.NEVER, span_s(span) if span else float("inf")
+            demand = Demand(line, at_s, Mode.NEVER, held_s or float("inf"), 0.0, found[0].name, found[1])
         else:
-            mode = {None: Mode.NOW, "within": Mode.WITHIN, "for": Mode.FOR}[word]
-            span_s_ = span_s(span) if span else 0.0
-        self._items.append(Demand(line, max(self._now_s, 0.0), mode, span_s_, found[0].name, found[1]))
+            within_s = span_s(within) if within else 0.0
+            demand = Demand(line, at_s, Mode.EXPECT, within_s, held_s, found[0].name, found[1])
+        self._items.append(demand)
 
 
 def _strip(raw: str) -> str:

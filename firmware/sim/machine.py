@@ -37,15 +37,25 @@ class Loop:
     """A pair of wires as it is in the world, whether a panel looks at it or not.
 
     Attributes:
+        state: Of button and wires.
+        disturbed: Interference turns what can be read into its opposite.
         deaf: Edges do not come.
         lost: It cannot be read.
         since_s: World time of its last change.
     """
 
     state: LoopState = LoopState.NORMAL
+    disturbed: bool = False
     deaf: bool = False
     lost: bool = False
     since_s: float = 0.0
+
+    @property
+    def reads(self) -> LoopState:
+        """What a panel reads."""
+        if not self.disturbed:
+            return self.state
+        return LoopState.NORMAL if self.state is LoopState.ALARM else LoopState.ALARM
 
 
 class Machine:
@@ -121,7 +131,7 @@ class Machine:
         """Start the panel's process."""
         if self._app is not None or not self.powered:
             return
-        board = self._board = open_board(board_spec(self.config), clock=self._clock)
+        board = self._board = open_board(board_spec(self.config, self.config.panel.state_dir), clock=self._clock)
         self._wire(board)
         parts = Parts(
             board=board,
@@ -205,6 +215,11 @@ class Machine:
             loop.state, loop.since_s = state, self._world.now_s
         self._wire_loop(zone)
 
+    def disturb(self, zone: str, *, on: bool) -> None:
+        """Interference begins or ends."""
+        self.loops[zone].disturbed = on
+        self._wire_loop(zone)
+
     def wire(self) -> None:
         """Bring the running panel's board in line with the world."""
         if self._board is not None:
@@ -227,7 +242,7 @@ class Machine:
         mock: MockLoop = loop  # type: ignore[assignment]
         mock.deaf = wired.deaf
         (mock.lose if wired.lost else mock.find)()
-        mock.set(wired.state)
+        mock.set(wired.reads)
 
     def apply_journal_faults(self) -> None:
         """Slow down, hang or free the journal's thread."""

@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 
 EAGER_S = 0.04
 """How often sources are read while an incident runs; at rest as seldom as on a board."""
+LOAD_S = 0.4
+"""A child's first word comes this long after its birth: Python and FFmpeg are loaded."""
 TURNS_MAX = 2000
 
 
@@ -59,6 +61,13 @@ class SimMediaPort(SimPipe):
 
 class SimMediaLink(MediaLink):
     """The real link; in virtual time it is woken by what its child says as a descriptor would wake it."""
+
+    def tick(self) -> None:
+        """See `MediaLink.tick`; what the child said is taken before, as `wait` does on a board."""
+        if self._child is not None:
+            self._hear()
+            self._flush()
+        super().tick()
 
     def next_deadline(self) -> float:
         """See `MediaLink.next_deadline`."""
@@ -179,6 +188,7 @@ class InlineChild:
         self._media = media
         self._clock = media.clock
         self._lines = Lines()
+        self._orders: list[control.Order] = []
         self._out = bytearray()
         self._dead = False
         self._ledger = Ledger(self._post, knows_all=False)
@@ -192,7 +202,7 @@ class InlineChild:
         self._found: list[Found] = []
         self._known = False
         self._waiting: list[Capture | CaptureAgain | Seal] = []
-        self._beat_s = self._look_s = self._clock.now().mono_s
+        self._loaded_s = self._beat_s = self._look_s = self._clock.now().mono_s + LOAD_S
 
     # ── as the panel sees it ───────────────────────────────────────────────────────────────────────────────────────
 
@@ -209,8 +219,7 @@ class InlineChild:
         """See `ChildProcess.send`."""
         if self._dead:
             raise BrokenPipeError
-        for line in self._lines.feed(data):
-            self._obey(control.decode_order(line))
+        self._orders += [control.decode_order(line) for line in self._lines.feed(data)]
         return len(data)
 
     def receive(self) -> bytes | None:
@@ -255,9 +264,14 @@ class InlineChild:
 
     def step(self) -> bool:
         """Do what is due; whether anything was."""
-        if self._dead or self._engine is None or self._clock.now().mono_s < self.next_s():
-            return False
         now_s = self._clock.now().mono_s
+        if self._dead or now_s < self.next_s():
+            return False
+        orders, self._orders = self._orders, []
+        for order in orders:
+            self._obey(order)
+        if self._engine is None:
+            return False
         self._crew.touch()
         self._crew.step()
         while self._found:
@@ -274,8 +288,10 @@ class InlineChild:
 
     def next_s(self) -> float:
         """Monotonic seconds of the next `step` that is wanted."""
-        if self._dead or self._engine is None:
+        if self._dead:
             return math.inf
+        if self._engine is None or self._orders:
+            return max(self._loaded_s, self._clock.now().mono_s) if self._orders else math.inf
         self._crew.touch()
         return min(self._beat_s, self._look_s, self._engine.next_deadline(), self._crew.next_s())
 

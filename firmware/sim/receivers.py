@@ -70,7 +70,7 @@ class SimReceiver:
         self._log = log
         self._keys = PanelKeys(panel_key)
         self._key = key
-        self._mail = MailRoom(self.desk, name, self._keys, key, self.now)
+        self._mail = MailRoom(self.desk, name, keys=self._keys, receiver_key=key, now=self.now)
         self._evidence = EvidenceStore(folder, free_bytes_min=0)
         self._orders = 0
         self._last_command = b""
@@ -176,7 +176,7 @@ class SimReceiver:
             case "stale":
                 epoch -= 1
             case "forged":
-                key = bytes(reversed(key))
+                key = bytes(byte ^ 0xFF for byte in key)
             case _:
                 pass
         payload = encode_command(order.command, panel=self._panel, epoch=epoch, not_after_mono_ms=not_after_ms, key=key)

@@ -125,7 +125,7 @@ class _Run:
             else:
                 self._open(item)
         last_s = max((item.at_s for item in items), default=0.0)
-        ends = [trial.until_s for trial in self._trials if trial.until_s != math.inf]
+        ends = [trial.end_s for trial in self._trials if trial.end_s != math.inf]
         self._run_until(max([last_s + TAIL_S, *ends]))
         for trial in self._trials:
             trial.end()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from firmware.sim.conditions import ALL, States, matches
@@ -25,6 +26,8 @@ class Trial:
         since_s: When the action above it was done.
 
     Attributes:
+        until_s: When it is looked at next although nothing happens.
+        end_s: When it is over at the latest.
         verdict: None while it is open, "" when it held, else why not.
 
     Synchronization: one thread.
@@ -32,10 +35,12 @@ class Trial:
 
     def __init__(self, demand: Demand, states: States, receivers: Iterable[str], since_s: float) -> None:
         self.demand = demand
-        self.until_s = since_s + demand.span_s
+        self.until_s = since_s + demand.within_s
+        self.end_s = self.until_s + demand.hold_s
         self.verdict: str | None = None
         self._states = states
         self._since_s = since_s
+        self._held_s: float | None = None
         self._is_event = demand.name in EVENTS
         everybody = demand.values.get("receiver") == ALL
         self._waiting = set(receivers) if everybody else {demand.values.get("receiver", "")}
@@ -67,32 +72,32 @@ class Trial:
     def end(self) -> None:
         """The scenario is over: what never happened has not happened."""
         if self.verdict is None:
-            self.verdict = "" if self.demand.mode in (Mode.NEVER, Mode.FOR) else "the scenario ended before"
+            self.verdict = "" if self.demand.mode is Mode.NEVER else "the scenario ended before"
 
     def _look_at_state(self, now_s: float) -> None:
         demand = self.demand
-        since_s = self._since_s if demand.mode in (Mode.WITHIN, Mode.NEVER) else now_s
+        since_s = self._since_s if self._held_s is None else math.inf
         holds = self._states.holds(demand.name, demand.values, since_s)
-        match demand.mode:
-            case Mode.NOW:
-                self.verdict = "" if holds else "it is not so"
-            case Mode.WITHIN if holds:
-                self.verdict = ""
-            case Mode.FOR if not holds:
-                self.verdict = f"it was so for {now_s - self._since_s:.3f} s only"
-            case Mode.NEVER if holds:
-                self.verdict = "it is so"
-            case _:
-                pass
+        if demand.mode is Mode.NEVER:
+            self.verdict = "it is so" if holds else None
+        elif self._held_s is not None:
+            if not holds:
+                self.verdict = f"it was so for {now_s - self._held_s:.3f} s only"
+        elif holds and demand.hold_s:
+            self._held_s, self.until_s = now_s, now_s + demand.hold_s
+        elif holds:
+            self.verdict = ""
 
     def _close(self) -> None:
         demand = self.demand
-        if demand.mode in (Mode.NEVER, Mode.FOR):
+        if demand.mode is Mode.NEVER or self._held_s is not None:
             self.verdict = ""
         elif "count" in demand.values and self._is_event:
             wanted = int(demand.values["count"])
             wrong = {who: len(found) for who, found in self._found.items() if len(found) != wanted}
             self.verdict = "" if not wrong else f"counted {', '.join(f'{n} {who}'.strip() for who, n in wrong.items())}"
+        elif not demand.within_s:
+            self.verdict = "it is not so"
         else:
             missing = " ".join(sorted(self._waiting - {""}))
-            self.verdict = f"not within {demand.span_s:g} s{' at ' + missing if missing else ''}"
+            self.verdict = f"not within {demand.within_s:g} s{' at ' + missing if missing else ''}"

@@ -163,12 +163,11 @@ class Witness:
         return e.Pattern.OFF if self._clock.now().mono_s >= lamp.until_s else lamp.pattern
 
     def lit(self, name: str, since_s: float) -> bool:
-        """Whether somebody looking since a moment has seen an output on, now or just before in its pattern."""
+        """Whether an output is on (also between two flashes of its pattern), or has been since a moment."""
         lamp = self.lamps[name]
-        if lamp.on:
+        if lamp.on or lamp.on_s > since_s:
             return True
-        going_on = self.shows(name) is not e.Pattern.OFF and self._world.now_s - lamp.on_s <= FLASH_S
-        return going_on and lamp.on_s >= since_s
+        return self.shows(name) is not e.Pattern.OFF and self._world.now_s - lamp.on_s <= FLASH_S
 
 
 class LogTap(logging.Handler):

@@ -113,7 +113,7 @@ class World:
         machine.apply_journal_faults()
         machine.console_lost = False
         for loop in machine.loops.values():
-            loop.deaf = loop.lost = False
+            loop.deaf = loop.lost = loop.disturbed = False
         machine.outputs_lost = dict.fromkeys(machine.outputs_lost, False)
         machine.wire()
         machine.poll_console()
