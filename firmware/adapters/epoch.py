@@ -32,6 +32,8 @@ PLAUSIBLE_TO_S = 4_102_444_800
 RANDOM_FROM = 2**40
 """Above every epoch that comes from a clock or from counting on from one."""
 _RANDOM_SPAN = 2**48
+_TAIL_MARGIN = 1000
+"""Epochs that a damaged end of the ring may have hidden."""
 
 
 class Slots(NamedTuple):
@@ -82,11 +84,7 @@ class EpochFile:
         body = _SLOT.pack(0, _MAGIC, epoch)[4:]
         data = zlib.crc32(body).to_bytes(4, "little") + body
         offset = self._older * _STRIDE
-        try:
-            self._segment.write(data, offset)
-        except OSError:
-            self._segment.reopen()
-            self._segment.write(data, offset)
+        self._segment.write(data, offset)
         self._older = 1 - self._older
         self._written = epoch
 
@@ -113,17 +111,18 @@ def _slot(image: bytes, offset: int) -> int | None:
     return int(epoch)
 
 
-def next_epoch(last: int, utc_s: float, random53: Callable[[], int], *, certain: bool) -> int:
+def next_epoch(last: int, utc_s: float, random53: Callable[[], int], *, slots_sound: bool, ring_sound: bool) -> int:
     """The epoch after `last`, the highest one that could be read.
 
     Args:
         last: 0 when there was none.
         utc_s: Wall clock, for a panel that has lost its memory.
         random53: A number from 0 to 2**53-1.
-        certain: Whether `last` is known to be the highest one ever used.
+        slots_sound: Whether both slots could be read.
+        ring_sound: Whether nothing is missing in the ring before its end.
     """
-    if certain and last:
-        return min(last + 1, SEQ_MAX)
+    if last and (slots_sound or ring_sound):
+        return min(last + 1 if slots_sound else last + 1 + _TAIL_MARGIN, SEQ_MAX)
     if PLAUSIBLE_FROM_S <= utc_s < PLAUSIBLE_TO_S:
         return min(max(last + 1, int(utc_s)), SEQ_MAX)
     return random_epoch(last, random53)

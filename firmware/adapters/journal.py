@@ -40,7 +40,7 @@ RETRY_S = 2.0
 """Pause before a disk that failed is tried again."""
 CHECK_S = 10.0
 """How often the files are looked after."""
-_SOURCE, _FULL, _DAMAGE = "journal", "journal full", "journal damage"
+_SOURCE, _DAMAGE = "journal", "journal damage"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +88,7 @@ class Journal:
         self._epoch_saved = False
         self._lock: int | None = None
         self._lock_fault: str | None = None
-        self._standing: dict[str, str] = {}
+        self._degraded = False
         self._gather_until: float | None = None
         self._retry_at: float | None = None
         self._check_at = self._now() + CHECK_S
@@ -178,8 +178,8 @@ class Journal:
             return
         slots = self._epochs.load()
         last = max(mounted.epoch, slots.epoch)
-        certain = slots.sound or self._alarms.ring.is_sound
-        if not self._save_epoch(next_epoch(last, self._clock.now().utc_s, random53, certain=certain)):
+        utc_s, ring_sound = self._clock.now().utc_s, self._alarms.ring.is_sound
+        if not self._save_epoch(next_epoch(last, utc_s, random53, slots_sound=slots.sound, ring_sound=ring_sound)):
             # The next start cannot know of this one: counting on would give both the same number.
             self._epoch = random_epoch(last, random53)
             self._alarms.announce(self._epoch)
@@ -201,6 +201,8 @@ class Journal:
         match order:
             case Store(report):
                 self._store(report)
+                if report.covert:
+                    return  # a trouble that shows at the moment of a silent press would give it away: tick tells it
             case Note(mark):
                 self._alarms.note(mark)
                 self._gather()
@@ -229,7 +231,7 @@ class Journal:
             self._alarms.put(report)
         except (OSError, RingFull) as error:
             self._fail_for_now()
-            self._post(NotStored(report.id, self._alarms.fault or str(error)))
+            self._post(NotStored(report.id, self._lock_fault or self._alarms.fault or str(error)))
         else:
             self._post(Stored(report.id))
 
@@ -304,8 +306,7 @@ class Journal:
 
     def _repair(self) -> None:
         """Write what the disk refused."""
-        for identity in self._alarms.retry():
-            self._post(Stored(identity))
+        self._alarms.retry(lambda identity: self._post(Stored(identity)))
         if not self._epoch_saved:
             self._epochs.load()
             self._write_slot()
@@ -325,6 +326,8 @@ class Journal:
             self._events.restart(self._epoch)
         self._epochs.check()
         self._events.tell_unreadable()
+        if self._alarms.mounted and self._alarms.owing:
+            self._retry_at = self._now()
 
     # ---- what is out of order
 
@@ -338,14 +341,14 @@ class Journal:
     def _assess(self) -> list[Trouble | TroubleOver]:
         """Facts about what changed since the last call."""
         facts: list[Trouble | TroubleOver] = []
-        for source, why in ((_SOURCE, self._why_degraded()), (_FULL, self._alarms.full)):
-            if why and source not in self._standing:
-                log.warning("%s: %s", source, why)
-                facts.append(Trouble(source, why))
-                self._standing[source] = why
-            elif not why and self._standing.pop(source, ""):
-                log.warning("%s: over", source)
-                facts.append(TroubleOver(source))
+        why = self._why_degraded()
+        if why and not self._degraded:
+            log.warning("%s: %s", _SOURCE, why)
+            facts.append(Trouble(_SOURCE, why))
+        elif self._degraded and not why:
+            log.warning("%s: over", _SOURCE)
+            facts.append(TroubleOver(_SOURCE))
+        self._degraded = why is not None
         damage = self._take_findings()
         if damage:
             log.warning("%s: %s", _DAMAGE, damage)
@@ -354,7 +357,7 @@ class Journal:
 
     def _why_degraded(self) -> str | None:
         rings = [self._alarms.ring, *([self._events.ring] if self._events.loaded else [])]
-        whys = [self._lock_fault, self._alarms.fault, self._events.fault]
+        whys = [self._lock_fault, self._alarms.fault, self._alarms.full, self._events.fault]
         if not self._lock_fault:
             whys += [f"{ring.layout.name} ring in {self._folder}: {ring.fault}" for ring in rings if ring.fault]
             if not self._epoch_saved:

@@ -6,7 +6,6 @@ from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 
 from firmware.adapters.backlog import EventIndex, Slot
-from firmware.adapters.journal_alarms import finished_keys, key_of
 from firmware.adapters.ring import Layout, Ring, layouts, read_rings
 from firmware.adapters.ring_format import (
     NO_KEY,
@@ -20,6 +19,7 @@ from firmware.adapters.ring_format import (
     payload_max,
     unpack_pairs,
 )
+from firmware.adapters.unfinished import finished_keys, key_of
 from firmware.core.facts import ReportsDropped
 from firmware.core.report import Report, ReportId
 from firmware.wire.stored import StoredError, pack_gap, pack_report, unpack_gap, unpack_report

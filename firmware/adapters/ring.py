@@ -137,8 +137,11 @@ class Ring:
 
     @property
     def is_sound(self) -> bool:
-        """Whether everything that was ever promised can still be read."""
-        return not (self.is_new or self.findings or set(self._holes) - self._known_holes)
+        """Whether all that was ever promised can be read, as far as the ring itself can tell.
+
+        A last write that was damaged looks like one that was torn.
+        """
+        return self._serial > 1 and not (self.findings or set(self._holes) - self._known_holes)
 
     def take_damage(self) -> str | None:
         """What had been synced and is no longer whole, each place told once; None when there is nothing to tell."""
@@ -156,11 +159,6 @@ class Ring:
         if not set(self._holes) - self._known_holes:
             return None
         return Draft(Kind.HOLES, NO_KEY, pack_pairs(sorted(self._holes)[-self.pairs_max :]))
-
-    @property
-    def is_new(self) -> bool:
-        """Whether no segment file was there at the first load."""
-        return not any(segment.found for segment in self._segments)
 
     @property
     def usable(self) -> int:
@@ -256,7 +254,7 @@ class Ring:
             parts.append(encode(draft, self._head, self._serial + number, self.epoch, first=number == 0))
             places.append(Place(self._head, offset, draft.size))
             offset += draft.size
-        self._write(b"".join(parts))
+        self._segments[self._head % self.layout.segments].write(b"".join(parts), self._position)
         self._position = offset
         self._serial += len(drafts)
         return places
@@ -284,14 +282,6 @@ class Ring:
         except OSError:
             self._head, self._position = before
             raise
-
-    def _write(self, data: bytes) -> None:
-        segment = self._segments[self._head % self.layout.segments]
-        try:
-            segment.write(data, self._position)
-        except OSError:
-            segment.reopen()
-            segment.write(data, self._position)
 
     def roll(self) -> None:
         """Go on in the next segment that can be written, whatever it held."""

@@ -194,6 +194,7 @@ class Segment:
         self.found = False
         self._disk = disk
         self._fd: int | None = None
+        self._suspect = False
         self._guard = threading.Lock()
 
     def load(self) -> tuple[bytes, str | None]:
@@ -204,6 +205,9 @@ class Segment:
         """
         self.fault = "not open"
         content, why = self._look()
+        if why is not None:
+            # Once more: a cable that slipped for a moment is no reason to put a file of alarms aside.
+            content, why = self._look()
         image = content.ljust(self.size, b"\0")
         if self.fault is not None:
             why = self._replace(image, why)
@@ -248,25 +252,32 @@ class Segment:
         with self._guard:
             old, self._fd = self._fd, fd
         self.fault = fault
+        self._suspect = False
         if old is not None:
             self._disk.close(old)
 
     def write(self, data: bytes, offset: int) -> None:
-        """One synchronous write.
+        """One synchronous write; if it fails, it is tried once more through a new descriptor.
 
         Raises:
-            OSError: It is not known what the disk holds now; the descriptor must not be used again.
+            OSError: It is not known what the disk holds there now.
         """
+        try:
+            self._write_once(data, offset)
+        except OSError:
+            self._write_once(data, offset)
+
+    def _write_once(self, data: bytes, offset: int) -> None:
+        if self._suspect:
+            self._reopen()
         if self._fd is None or self.fault:
             raise OSError(errno.ENODEV, self.fault or "closed")
+        self._suspect = True
         _write_all(self._disk, self._fd, data, offset)
+        self._suspect = False
 
-    def reopen(self) -> None:
-        """Take a new descriptor: after a failed sync the old one may report success for pages it has dropped.
-
-        Raises:
-            OSError: The file cannot be opened; it counts as not writable until `load`.
-        """
+    def _reopen(self) -> None:
+        """Take a new descriptor: after a failed sync the old one may report success for pages it has dropped."""
         self.close()
         try:
             self._adopt(self._disk.open(str(self.path), _WRITE, 0))

@@ -53,6 +53,7 @@ def unpack_report(data: bytes) -> Report:
         raise StoredError(f"stored report: code {str(code)[:20]!r} is not in this firmware's table")
     _all_of(str, zone=zone)
     _all_of(bool, covert=covert, drill=drill)
+    _all_of(list, detail=detail)
     return Report(
         _id(panel, epoch, seq),
         code,
@@ -61,7 +62,7 @@ def unpack_report(data: bytes) -> Report:
         None if incident is None else _id(*_cells(incident, 3)),
         covert,
         drill,
-        tuple([_detail(pair) for pair in detail]) if detail else (),
+        tuple([_detail(pair) for pair in detail]),
     )
 
 
