@@ -135,6 +135,17 @@ class Warned:
 
 
 @dataclass(frozen=True, slots=True)
+class Restored:
+    """This desk was started again and still knows these incidents.
+
+    Attributes:
+        incidents: How many are open.
+    """
+
+    incidents: int
+
+
+@dataclass(frozen=True, slots=True)
 class LinkChanged:
     """A connection to the broker came or went.
 
@@ -147,7 +158,7 @@ class LinkChanged:
     why: str
 
 
-Shown = ReportCame | StepTaken | FileSaved | Sealed | HealthCame | ResultCame | Lost | Warned | LinkChanged
+Shown = ReportCame | StepTaken | FileSaved | Sealed | HealthCame | ResultCame | Lost | Warned | Restored | LinkChanged
 """Everything that a screen or a JSON line can show."""
 
 Act = Answer | Order | Shown

@@ -5,8 +5,11 @@ from __future__ import annotations
 import collections
 from typing import TYPE_CHECKING
 
+from firmware.core.codes import ReportClass
+from firmware.core.report import Step
 from firmware.receiver import events as e
 from firmware.receiver.link import Letter
+from firmware.receiver.memory import KeptAlarm, KeptStep
 from firmware.wire import topics
 from firmware.wire.command import decode_result, encode_command
 from firmware.wire.fields import PANEL_PATTERN, WireError
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from firmware.receiver.desk import Desk
+    from firmware.receiver.memory import Kept, Memory
 
 WARN_EVERY_S = 10.0
 """The same complaint about the same panel is shown once in this time, with how often it came."""
@@ -82,13 +86,22 @@ class MailRoom:
         keys: The panels' keys.
         receiver_key: Shared with the panels; signs receipts and commands.
         now: The desk's clocks.
+        memory: Where open incidents are kept over a restart, or None.
 
     Synchronization: one thread.
     """
 
     def __init__(
-        self, desk: Desk, name: str, keys: PanelKeys, receiver_key: bytes | None, now: Callable[[], e.Moment]
+        self,
+        desk: Desk,
+        name: str,
+        *,
+        keys: PanelKeys,
+        receiver_key: bytes | None,
+        now: Callable[[], e.Moment],
+        memory: Memory | None = None,
     ) -> None:
+        self._memory = memory
         self._desk = desk
         self._name = name
         self._keys = keys
@@ -107,6 +120,7 @@ class MailRoom:
             acts = self._open(panel, kind, payload, retained=retained)
         except (WireError, KeyFileError) as error:
             return [], [*self._complaints.about(panel, kind, f"refused: {error}", self._now().mono_s)]
+        acts += self._remember(acts, payload)
         return self.seal(acts)
 
     def seal(self, acts: Iterable[e.Act]) -> tuple[list[Letter], list[e.Shown]]:
@@ -120,9 +134,34 @@ class MailRoom:
                     letters.append(Letter(topics.receipt(receipt.id.panel, self._name), payload))
                 case e.Order():
                     shown += self._order(act, letters)
+                case e.StepTaken() if act.step is not Step.RECEIVED:
+                    shown.append(act)
+                    shown += self._keep(KeptStep(act.incident, act.step, act.person, self._now().utc_ms))
                 case _:
                     shown.append(act)
         return letters, shown
+
+    def _remember(self, acts: list[e.Act], payload: bytes) -> list[e.Act]:
+        """Have new alarms on the disk before their receipts go out."""
+        told: list[e.Act] = []
+        for act in acts:
+            if isinstance(act, e.ReportCame) and act.report.cls is ReportClass.ALARM and not act.duplicate:
+                root = act.report.incident or act.report.id
+                told += self._keep(KeptAlarm(root, payload, act.report.signed, self._now().utc_ms))
+        return told
+
+    def _keep(self, line: Kept) -> list[e.Warned]:
+        if self._memory is None:
+            return []
+        try:
+            self._memory.keep(line)
+        except OSError as error:
+            why = f"incidents are not kept over a restart: {error}"
+            return self._complaints.about("", "memory", why, self._now().mono_s)
+        incident = self._desk.incidents.get(line.incident)
+        if incident is not None and not incident.open:
+            self._memory.forget(line.incident)
+        return []
 
     def _open(self, panel: str, kind: str, payload: bytes, *, retained: bool) -> list[e.Act]:
         match kind:

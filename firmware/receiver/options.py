@@ -38,6 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--key-file", type=Path, help="the panel's key, or a folder with PANEL.key for each panel")
     parser.add_argument("--receiver-key-file", type=Path, help="the key that signs this receiver's receipts and orders")
     parser.add_argument("--evidence", type=Path, metavar="DIR", help="save pictures, clips and sound below this folder")
+    parser.add_argument("--state", type=Path, metavar="FILE", help="keep open incidents here over a restart")
     parser.add_argument("--no-live", action="store_true", help="record no live sound")
     parser.add_argument("--auto-accept", type=float, metavar="SECONDS", help="accept by itself after this long")
     parser.add_argument("--json", action="store_true", help="print one JSON object a line and nothing else")

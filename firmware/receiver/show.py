@@ -72,7 +72,7 @@ class LineShow:
         """Nothing."""
 
 
-def as_object(event: e.Shown) -> dict[str, Any]:  # noqa: PLR0911 - the table of events
+def as_object(event: e.Shown) -> dict[str, Any]:  # noqa: C901, PLR0911 - the table of events
     """An event as the JSON object that `gatebooth watch --json` prints."""
     match event:
         case e.ReportCame():
@@ -125,13 +125,15 @@ def as_object(event: e.Shown) -> dict[str, Any]:  # noqa: PLR0911 - the table of
             return {"event": "lost", "panel": event.panel, "epoch": event.epoch, "first": first, "last": last}
         case e.Warned():
             return {"event": "warning", "panel": event.panel, "text": event.text}
+        case e.Restored():
+            return {"event": "restored", "incidents": event.incidents}
         case e.LinkChanged():
             return {"event": "link", "link": event.link, "up": event.up, "why": event.why}
         case _:
             assert_never(event)
 
 
-def as_lines(event: e.Shown, words: Words) -> list[str]:  # noqa: PLR0911 - the table of events
+def as_lines(event: e.Shown, words: Words) -> list[str]:  # noqa: C901, PLR0911 - the table of events
     """An event as a person reads it."""
     match event:
         case e.ReportCame():
@@ -156,6 +158,8 @@ def as_lines(event: e.Shown, words: Words) -> list[str]:  # noqa: PLR0911 - the 
                 if event.panel
                 else f"{words('warning')}: {event.text}"
             ]
+        case e.Restored():
+            return [words("restored", count=event.incidents)]
         case e.LinkChanged():
             link = words(event.link)
             return [

@@ -20,6 +20,7 @@ from firmware.receiver.keys import Keys, Lines, is_terminal, single_keys, standa
 from firmware.receiver.link import Link, LinkRefused
 from firmware.receiver.mail import MailRoom, PanelKeys
 from firmware.receiver.media_desk import MediaDesk
+from firmware.receiver.memory import Memory, restore
 from firmware.receiver.options import UsageError, add_arguments
 from firmware.receiver.show import JsonShow, LineShow
 from firmware.receiver.words import Words
@@ -89,7 +90,10 @@ class Watch:
         self._desk = Desk(
             args.name, options.person(args), lambda: f"{args.name}-{secrets.token_hex(8)}", args.auto_accept
         )
-        self._mail = MailRoom(self._desk, args.name, keys, receiver_key, _now)
+        self._memory = _memory(args)
+        self._mail = MailRoom(
+            self._desk, args.name, keys=keys, receiver_key=receiver_key, now=_now, memory=self._memory
+        )
         subscribe = tuple(
             (f"{topics.ROOT}/{args.panel}/{rest}", 1) for rest in ("report/+", "health", f"result/{args.name}")
         )
@@ -115,6 +119,8 @@ class Watch:
         for path in (self._args.key_file, self._args.receiver_key_file, self._args.password_file):
             if path is not None and path.is_file() and exposure(path):
                 self._show.show(e.Warned("", exposure(path)))
+        if self._memory is not None:
+            self._restore(self._memory)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -210,6 +216,11 @@ class Watch:
         order = self._desk.order("reset", incident.id.panel, target=incident.zone, reason=reason, now=_now())
         self._do(order)
 
+    def _restore(self, memory: Memory) -> None:
+        if memory.bad_lines:
+            self._show.show(e.Warned("", f"{self._args.state}: {memory.bad_lines} lines could not be read"))
+        self._show.show(e.Restored(restore(self._desk, memory, _now())))
+
     def _open_input(self) -> Keys | Lines | None:
         fd = standard_input()
         if fd < 0:
@@ -257,6 +268,15 @@ def _media(
         )
     except OSError as error:
         raise UsageError(f"--evidence {args.evidence}: the folder cannot be made or read: {error.strerror}") from None
+
+
+def _memory(args: argparse.Namespace) -> Memory | None:
+    if args.state is None:
+        return None
+    try:
+        return Memory(args.state)
+    except OSError as error:
+        raise UsageError(f"--state {args.state}: the file cannot be read or written: {error.strerror}") from None
 
 
 def _now() -> e.Moment:

@@ -41,6 +41,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "link-down": ("{link} 断开：{why}", "{link} down: {why}"),
     "reports": ("报警线路", "reports"),
     "media": ("音视频线路", "media"),
+    "restored": ("重启前的未结警情 {count} 起", "{count} open incidents from before the restart"),
     "incidents": ("警情", "incidents"),
     "events": ("消息", "events"),
     "panels": ("主机", "panels"),

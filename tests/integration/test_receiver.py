@@ -212,6 +212,21 @@ def test_alarms_wait_at_the_broker_for_a_desk_that_restarts(desks, options, pane
     assert second.event("report", id=str(ident))
 
 
+def test_a_desk_that_restarts_still_knows_what_is_open(desks, options, panel, tmp_path):
+    state = ("--state", tmp_path / "desk" / "state.jsonl")
+    first = desks(*options, *state)
+    assert first.event("restored")["incidents"] == 0
+    first.event("link", link="reports", up=True)
+    ident = panel.alarm()
+    assert panel.receipt().step is Step.RECEIVED
+    first.kill()
+    second = desks(*options, *state)
+    assert second.event("restored")["incidents"] == 1
+    second.event("link", link="reports", up=True)
+    second.order("accept Officer Li")
+    assert panel.receipt() == Receipt("110", ident, Step.ACCEPTED, "Officer Li")
+
+
 def test_a_desk_outlives_its_broker(desk, panel, broker):
     broker.restart()
     desk.event("link", up=False)
@@ -335,6 +350,7 @@ def test_a_key_that_is_not_the_certificates_ends_the_desk_with_a_sentence(desks,
         (("--broker", "h", "--cert", "/nowhere/c.pem"), "belong together"),
         (("--broker", "h", "--auto-accept", "-1"), "--auto-accept"),
         (("--broker", "h", "--evidence", "/proc/nowhere"), "--evidence"),
+        (("--broker", "h", "--state", "/proc/nowhere/state"), "--state"),
     ],
 )
 def test_a_bad_command_line_ends_with_a_sentence(desks, arguments, sentence):
