@@ -113,5 +113,5 @@ class ScreenShow:
             )
             site = view.site.name if view.site else ""
             good = health is not None and health.online and not health.troubles
-            table.add_row(f"{panel} {site}", Text(said, style=DONE if good else ""))
+            table.add_row(Text(f"{panel} {site}"), Text(said, style=DONE if good else ""))
         return table
