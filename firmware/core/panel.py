@@ -21,7 +21,7 @@ from firmware.core.effects import (
 from firmware.core.incident import ORDER, Incident
 from firmware.core.ledger import Ledger
 from firmware.core.maker import Maker
-from firmware.core.report import Mark, Report, Scalar, Step
+from firmware.core.report import Mark, Report, ReportId, Scalar, Step
 from firmware.core.sounder import Sounder
 from firmware.core.timers import Timers
 from firmware.core.zone import CHATTER_COUNT, CHATTER_WINDOW_S, ZONE_KINDS, Zone, ZoneSpec
@@ -39,6 +39,8 @@ PRESSES_S = 10.0
 """While a contact chatters its presses are counted and reported together this often."""
 
 TEXT_MAX = 300
+CAPTURED_MAX = 256
+"""Incidents whose evidence may still be sealed after they are over."""
 RESETS = frozenset(kind.reset for kind in ZONE_KINDS.values())
 
 
@@ -77,6 +79,7 @@ class Panel:
         self._sounder = Sounder()
         self._timers: Timers[tuple[str, str]] = Timers()
         self._path_lost: set[str] = set()
+        self._captured: dict[ReportId, bool] = {}
         self._health: Health | None = None
         self._health_s = 0.0
 
@@ -92,7 +95,7 @@ class Panel:
             if zone is not None:
                 zone.incident = incident.id
                 zone.presses = sum(report in alarms for report in incident.reports)
-            effects.append(Capture(incident.id, incident.covert, now.mono_s + self._spec.capture_s))
+            effects.append(self._capture(incident.id, now, covert=incident.covert))
         visible = sum(not incident.covert for incident in self.ledger.open())
         if visible:
             effects.append(self._make.say("restored", count=visible))
@@ -217,7 +220,7 @@ class Panel:
             incident = self.ledger.incidents[report.incident or report.id]
         effects = self.ledger.enter(report, incident, now)
         if first:
-            effects.append(Capture(report.id, zone.kind.covert, now.mono_s + self._spec.capture_s))
+            effects.append(self._capture(report.id, now, covert=zone.kind.covert))
         return effects + self._make.say_event(report)
 
     def _release(self, zone: Zone, since_s: float, now: Instant) -> list[Effect]:
@@ -308,15 +311,21 @@ class Panel:
         report = self._make.report("YZ", now, covert=covert, detail=(("source", source),))
         return [Store(report), *([] if covert else [self._make.say("trouble-over", source=source)])]
 
+    def _capture(self, incident: ReportId, now: Instant, *, covert: bool) -> Capture:
+        """Begin to capture; whether it is covert is kept, for the seal comes when the incident may be over."""
+        self._captured[incident] = covert
+        if len(self._captured) > CAPTURED_MAX:
+            del self._captured[next(iter(self._captured))]
+        return Capture(incident, covert, now.mono_s + self._spec.capture_s)
+
     def _sealed(self, fact: f.EvidenceSealed, now: Instant) -> list[Effect]:
-        incident = self.ledger.incidents.get(fact.incident)
         detail: tuple[tuple[str, Scalar], ...] = (
             ("files", fact.files),
             ("bytes", fact.size),
             ("manifest_sha256", fact.manifest_sha256),
             ("complete", fact.complete),
         )
-        covert = incident is None or incident.covert
+        covert = self._captured.get(fact.incident, True)  # of an incident that nobody knows nothing is shown
         return [Store(self._make.report("LE", now, incident=fact.incident, covert=covert, detail=detail))]
 
     # ── timers, outputs, health ────────────────────────────────────────────────────────────────────────────────

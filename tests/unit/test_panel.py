@@ -371,6 +371,20 @@ def test_the_manifest_is_a_report_of_its_incident():
     assert dict(sealed.detail)["manifest_sha256"] == "ab" * 32
 
 
+@pytest.mark.parametrize(("loop", "covert"), [("booth-button", False), ("foot-bar", True)])
+def test_the_manifest_of_an_incident_that_is_over_is_as_covert_as_its_alarm(loop, covert):
+    r = rig()
+    alarm = next(effect.report for effect in r.press(loop) if isinstance(effect, e.Transmit))
+    r.release(loop)
+    r.reset()
+    for report in [effect.report for effect in r.of(e.Store) if effect.report.incident == alarm.id]:
+        r.receipt(report.id, "110")
+        r.receipt(report.id, "station")
+    assert alarm.id not in r.panel.ledger.incidents
+    (sealed,) = r.stored("LE", r.post(f.EvidenceSealed(alarm.id, 5, 1000, "ab" * 32, complete=True)))
+    assert sealed.covert is covert
+
+
 # ── what the booth shows ──
 
 
