@@ -268,10 +268,12 @@ class Panel:
         path, up = fact.path, self.ledger.paths_up
         if isinstance(fact, f.PathDown):
             told = [self._make.say("path-down", path=path, why=fact.why)]
-            if path in up:
-                up.discard(path)
-                self._timers.set(("path", path), now.mono_s + PATH_GRACE_S)
-            return [*told]
+            if path not in up:
+                return [*told]
+            up.discard(path)
+            self._timers.set(("path", path), now.mono_s + PATH_GRACE_S)
+            # Whoever connects hurries only for alarms that it holds: not for those that a broker took or refused.
+            return [*self.ledger.resend(path), *told]
         if path in up:
             return []
         up.add(path)

@@ -385,6 +385,26 @@ def test_the_manifest_of_an_incident_that_is_over_is_as_covert_as_its_alarm(loop
     assert sealed.covert is covert
 
 
+def test_a_path_that_breaks_is_given_all_unacknowledged_alarms_so_that_it_hurries_back():
+    r = rig()
+    r.post(f.PathUp("main"))
+    alarm = next(effect.report for effect in r.press() if isinstance(effect, e.Transmit))
+    r.post(f.Brokered("main", alarm.id))
+    r.receipt(alarm.id, "110")
+    (again,) = r.of(e.Transmit, r.post(f.PathDown("main", "gone")))
+    assert again.report.id == alarm.id
+    assert r.of(e.Transmit, r.post(f.PathDown("main", "still gone"))) == []
+
+
+def test_a_path_that_breaks_is_given_nothing_that_every_receiver_has():
+    r = rig()
+    r.post(f.PathUp("main"))
+    alarm = next(effect.report for effect in r.press() if isinstance(effect, e.Transmit))
+    r.receipt(alarm.id, "110")
+    r.receipt(alarm.id, "station")
+    assert r.of(e.Transmit, r.post(f.PathDown("main", "gone"))) == []
+
+
 # ── what the booth shows ──
 
 
