@@ -28,7 +28,7 @@ from firmware.adapters.ring_format import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
 _SECTOR = 512
@@ -327,12 +327,25 @@ class Found(NamedTuple):
     records: list[Record]
 
 
-def read_rings(folder: Path, name: str, disk: Disk) -> list[Found]:
+def read_rings(
+    folder: Path, name: str, disk: Disk, read: Callable[[Path, Layout, int], list[Record]] | None = None
+) -> list[Found]:
     """All rings of a name in a folder, each with its whole records of the present lap in order; nothing is changed.
 
-    Files that cannot be read are passed over.
+    Args:
+        folder: Where.
+        name: Of the rings.
+        disk: The operating system.
+        read: Gives the records of one segment file, if not by reading it with `read_segment`.
+
+    Raises:
+        OSError: The folder cannot be listed. Files that cannot be read are passed over.
     """
-    return [Found(layout, _peek(folder, layout, disk)) for layout in layouts(folder, name, disk)]
+
+    def plainly(path: Path, layout: Layout, index: int) -> list[Record]:
+        return read_segment(path, layout, index, disk)
+
+    return [Found(layout, _current(folder, layout, read or plainly)) for layout in layouts(folder, name, disk)]
 
 
 def layouts(folder: Path, name: str, disk: Disk) -> list[Layout]:
@@ -346,14 +359,17 @@ def layouts(folder: Path, name: str, disk: Disk) -> list[Layout]:
     return [Layout(name, count, size) for count, size in sorted({(int(match[1]), int(match[2])) for match in matches})]
 
 
-def _peek(folder: Path, layout: Layout, disk: Disk) -> list[Record]:
-    records = []
-    for index in range(layout.segments):
-        try:
-            image = read_file(disk, folder / layout.file(index), layout.size)
-        except OSError:
-            continue
-        records += scan(image, index, layout.segments).records
+def read_segment(path: Path, layout: Layout, index: int, disk: Disk) -> list[Record]:
+    """Records of one segment file; none when it cannot be read."""
+    try:
+        image = read_file(disk, path, layout.size)
+    except OSError:
+        return []
+    return scan(image, index, layout.segments).records
+
+
+def _current(folder: Path, layout: Layout, read: Callable[[Path, Layout, int], list[Record]]) -> list[Record]:
+    records = [record for i in range(layout.segments) for record in read(folder / layout.file(i), layout, i)]
     newest = max((record.ordinal for record in records), default=0)
     current = [record for record in records if record.ordinal > newest - layout.segments]
     return sorted(current, key=lambda record: record.serial)

@@ -7,6 +7,7 @@ can look like the beginning of a record.
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 from firmware.core.codes import CODES
@@ -140,7 +141,8 @@ def _number(value: Any) -> int:
 
 
 def _instant(mono_s: Any, utc_s: Any, synced: Any) -> Instant:
-    if type(mono_s) not in (float, int) or type(utc_s) not in (float, int):
+    numbers = type(mono_s) in (float, int) and type(utc_s) in (float, int)
+    if not numbers or not (math.isfinite(mono_s) and math.isfinite(utc_s)):
         raise StoredError(f"stored record: no time: {str(mono_s)[:20]!r}, {str(utc_s)[:20]!r}")
     _all_of(bool, synced=synced)
     return Instant(mono_s, utc_s, synced)
