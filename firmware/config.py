@@ -103,6 +103,13 @@ class PathConfig:
     tls: TlsConfig | None = key("Encryption; without it the broker must be on this machine or in a tunnel.", None)
     keepalive_s: int = key("MQTT keep-alive.", 15, low=5, high=600, unit="s")
     window: int = key("Reports under way at once; 4 places are kept for alarms.", 16, low=5, high=16)
+    events_hz: float = key(
+        "Faults and status reports a second at the most: after an outage no receiver has a queue in front of an alarm.",
+        1000.0,
+        low=1,
+        high=100000,
+        unit="Hz",
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,7 +80,7 @@ class Uplink:
         gate: CommandGate | None = None,
     ) -> None:
         self.name = f"uplink {config.name}"
-        self.link = Link(config.window)
+        self.link = Link(config.window, config.events_hz)
         self._path = config.name
         self._panel = panel_id
         self._epoch = epoch

@@ -43,6 +43,10 @@ HASTE_S = 0.5
 REFUSED_FIRST_S = 5.0
 REFUSED_CAP_S = 60.0
 
+EVENTS_HZ = 1000.0
+"""Well below what the slowest receiver known to us reads, well above what a panel's link carries."""
+EVENTS_BURST = 8
+"""Events that may follow each other without a pause."""
 BRISK_S = 0.5
 """An event answered within this time lets one more be under way; one answered after `SLOW_S` halves their number."""
 SLOW_S = 1.0
@@ -130,11 +134,13 @@ class Link:
 
     Args:
         window: Items under way at once, 5 to 16.
+        events_hz: Events a second at the most. The broker's answers say nothing of how quickly a receiver reads:
+            without a limit a backlog piles up in front of the receiver, and a new alarm stands behind it.
 
     Synchronization: one thread.
     """
 
-    def __init__(self, window: int = WINDOW_MAX) -> None:
+    def __init__(self, window: int = WINDOW_MAX, events_hz: float = EVENTS_HZ) -> None:
         if not ALARM_PLACES < window <= WINDOW_MAX:
             raise ValueError(f"window is {window}, but must be {ALARM_PLACES + 1} to {WINDOW_MAX}")
         self.state = State.DOWN
@@ -151,6 +157,8 @@ class Link:
         self._pace = 1
         self._refused_s = 0.0
         self._resume_s = math.inf
+        self._event_gap_s = 1 / events_hz
+        self._next_event_s = -math.inf
 
     # ── what is to be sent ─────────────────────────────────────────────────────────────────────────────────────────
 
@@ -244,7 +252,7 @@ class Link:
         """The next item to send, from now on under way; None when nothing may be sent."""
         if self.state is not State.UP or len(self._flying) >= self._window:
             return None
-        item = self._next_item()
+        item = self._next_item(now)
         if item is None:
             return None
         self._token += 1
@@ -279,7 +287,7 @@ class Link:
             case State.OPENING:
                 return self._give_up_s()
             case State.UP:
-                return min(self._give_up_s(), self._resume_s)
+                return min(self._give_up_s(), self._resume_s, self._next_event_s if self._event_is_next() else math.inf)
             case _:
                 assert_never(self.state)
 
@@ -319,16 +327,22 @@ class Link:
     def _count(self, *kinds: type) -> int:
         return sum(isinstance(out.item, kinds) for out in self._flying.values())
 
-    def _next_item(self) -> Item | None:
+    def _next_item(self, now: float) -> Item | None:
         if self._alarms:
             return self._alarms.pop(next(iter(self._alarms)))
-        if self._count(Note, Event) >= self._others_max():
-            return None
-        if self._notes:
+        if self._notes and self._count(Note, Event) < self._others_max():
             return self._notes.pop(next(iter(self._notes)))
-        if not self._events or self._paused or self._count(Event) >= self._pace:
+        if now < self._next_event_s or not self._event_is_next():
             return None
+        burst_s = EVENTS_BURST * self._event_gap_s
+        self._next_event_s = max(self._next_event_s, now - burst_s) + self._event_gap_s
         return self._events.popleft()
+
+    def _event_is_next(self) -> bool:
+        """Whether nothing but time keeps an event from being sent."""
+        if not self._events or self._paused or self._alarms or self._notes or len(self._flying) >= self._window:
+            return False
+        return self._count(Note, Event) < self._others_max() and self._count(Event) < self._pace
 
     def _unsend(self) -> None:
         flying = [out.item for out in self._flying.values()]

@@ -33,12 +33,16 @@ MOMENT = Instant(0.0, 0.0, synced=False)
 NO_BOUND = 65535
 
 
+UNPACED = float("inf")
+"""For tests in which no time passes."""
+
+
 def report(seq: int, code: str = "PA") -> Report:
     return Report(ReportId("p", 1, seq), code, MOMENT)
 
 
 def up(now: float = 0.0, window: int = 16, receive_maximum: int = NO_BOUND) -> Link:
-    link = Link(window)
+    link = Link(window, events_hz=UNPACED)
     assert link.due(now) is Due.OPEN
     link.greeted(now)
     link.opened(receive_maximum, now)
@@ -175,6 +179,33 @@ def test_events_begin_one_at_a_time_and_grow_while_the_broker_is_brisk():
     (first,) = pull_all(link)
     link.acked(first.token, 0.01, accepted=True)
     assert len(pull_all(link, 0.01)) == 2
+
+
+def test_events_are_paced_so_that_no_receiver_has_a_queue_in_front_of_an_alarm():
+    link = Link(16, events_hz=100)
+    link.due(0.0)
+    link.opened(NO_BOUND, 0.0)
+    now, sent = 0.0, 0
+    while now < 10.0:
+        link.feed(report(seq, "RR") for seq in range(sent, sent + link.appetite()))
+        for out in pull_all(link, now):
+            sent += 1
+            link.acked(out.token, now, accepted=True)
+        now = max(link.next_deadline(), now + 1e-6) if link.appetite() == 0 else now
+    assert sent == pytest.approx(1000, abs=12)
+
+
+def test_an_alarm_and_a_note_do_not_wait_for_the_pace_of_events():
+    link = Link(16, events_hz=1)
+    link.due(0.0)
+    link.opened(NO_BOUND, 0.0)
+    for seq in range(20):
+        link.feed([report(seq, "RR")])
+        for out in pull_all(link, 0.0):
+            link.acked(out.token, 0.0, accepted=True)
+    link.alarm(report(100), 1, 0.0)
+    link.note(Note("health", "t", b"x"))
+    assert [type(out.item) for out in pull_all(link, 0.0)] == [Alarm, Note]
 
 
 def test_events_give_way_on_a_slow_link():
