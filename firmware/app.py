@@ -13,8 +13,6 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Protocol, assert_never
 
-from hal.board import BoardSpec, ConsoleSpec, LoopSpec, OutputSpec
-
 from firmware.adapters.backlog import Wake
 from firmware.adapters.console import Console
 from firmware.adapters.inputs import Inputs
@@ -31,15 +29,15 @@ from firmware.loop import Inbox, Owner
 from firmware.wire.command import CommandGate
 from firmware.wire.report import Site
 from firmware.wire.sign import load_key
+from hal.board import BoardSpec, ConsoleSpec, LoopSpec, OutputSpec
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from hal.board import Board
-
     from firmware.adapters.pipe import Pipe
     from firmware.config import Config, PathConfig, ReceiverConfig
     from firmware.worker import Actor
+    from hal.board import Board
     from hal.ports import Clock
 
 log = logging.getLogger(__name__)
@@ -258,14 +256,14 @@ def panel_spec(config: Config) -> PanelSpec:
     )
 
 
-def board_spec(config: Config) -> BoardSpec:
+def board_spec(config: Config, work_dir: Path) -> BoardSpec:
     """What the board needs of a configuration."""
     return BoardSpec(
         kind=config.panel.board,
         loops=tuple(LoopSpec(name, zone.pin, zone.contact) for name, zone in config.zone.items()),
         outputs=tuple(OutputSpec(name, output.pin, output.active_high) for name, output in config.output.items()),
         console=ConsoleSpec(config.console.port, config.console.baud) if config.console else None,
-        work_dir=config.panel.state_dir,
+        work_dir=work_dir,
     )
 
 

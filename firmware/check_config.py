@@ -6,9 +6,9 @@ import dataclasses
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit, urlunsplit
 
 from firmware.config_file import ConfigError, check_files, load
+from hal.urls import masked
 
 if TYPE_CHECKING:
     import argparse
@@ -76,12 +76,3 @@ def _walk(name: str, value: Any) -> list[tuple[str, str]]:
     else:
         return [(name, masked(str(value)) if name.endswith("url") else str(value))]
     return [row for key, item in rows for row in _walk(f"{name}.{key}" if name else key, item)]
-
-
-def masked(url: str) -> str:
-    """A URL whose password is ****."""
-    parts = urlsplit(url)
-    if parts.password is None:
-        return url
-    host = parts.netloc.rpartition("@")[2]
-    return urlunsplit(parts._replace(netloc=f"{parts.username}:****@{host}"))

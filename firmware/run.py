@@ -12,6 +12,7 @@ import re
 import secrets
 import signal
 import sys
+import tempfile
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
@@ -142,7 +143,7 @@ class Process:
         self._config = config
         self._stopping = threading.Event()
         clock = SystemClock()
-        self._board = open_board(board_spec(config), clock=clock)
+        self._board = open_board(board_spec(config, work_dir(config.panel.state_dir)), clock=clock)
         media_spec = MediaSpec.of(config, 0)
         parts = Parts(
             board=self._board,
@@ -210,6 +211,16 @@ class Process:
             answer = control(self._board, text)
             if answer:
                 log.warning("%s", answer)
+
+
+def work_dir(state_dir: Path) -> Path:
+    """Where the GPIO library may keep its FIFO: the state folder, or a temporary one when the disk takes nothing."""
+    try:
+        state_dir.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=state_dir):
+            return state_dir
+    except OSError:
+        return Path(tempfile.mkdtemp(prefix="gatebooth-"))
 
 
 def control(board: Board, text: str) -> str:

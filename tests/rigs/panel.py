@@ -25,6 +25,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 PATIENCE_S = 20.0
+SMALL = """
+[journal]
+alarm_kib = 256
+event_kib = 512
+"""
 SOURCES = """
 [camera.gate]
 url = "test:"
@@ -44,7 +49,9 @@ def write_keys(folder: pathlib.Path, *names: str) -> None:
         file.chmod(0o600)
 
 
-def panel_toml(folder: pathlib.Path, port: int, *, path: str = "", more: str = "", receivers: int = 2) -> str:
+def panel_toml(
+    folder: pathlib.Path, port: int, *, path: str = "", more: str = "", receivers: int = 2, journal: str = SMALL
+) -> str:
     """A configuration on the simulated board; `path` are further lines of [[path]], `more` further tables."""
     entries = "".join(
         f'[[receiver]]\nname = "{name}"\nkey_file = "{folder}/{name}.key"\n' for name in ("110", "station")[:receivers]
@@ -76,9 +83,7 @@ host = "127.0.0.1"
 port = {port}
 {path}
 {entries}
-[journal]
-alarm_kib = 256
-event_kib = 512
+{journal}
 {more}
 """
 
@@ -249,6 +254,10 @@ class Desk:
                 if report.code == code:
                     return report
         raise AssertionError(f"{self.name} saw no {code} within {patience_s} s")
+
+    def count(self, code: str) -> int:
+        """How many reports of a code have come and not been taken."""
+        return sum(report.code == code for _, report in list(self.reports.queue))
 
     def close(self) -> None:
         """Leave."""
