@@ -41,6 +41,7 @@ YOUNG_S = 5.0
 """A child that dies before this age was not well born; the next one waits a little."""
 BACKOFF_S = (0.0, 0.0, 1.0, 2.0, 4.0, 8.0, 10.0)
 """Pause by the number of children in a row that died young."""
+STATUS_S = 0.05
 CLOSE_S = 3.0
 """What a child has to end its files when the panel stops."""
 OUT_MAX = 2**20
@@ -123,6 +124,9 @@ class OsChild:
 
     def kill(self) -> str:
         """See `ChildProcess.kill`."""
+        # Its line closes a moment before its status is known.
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(STATUS_S)
         ended = self._process.poll()
         self._process.kill()
         self._process.wait()

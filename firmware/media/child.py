@@ -317,10 +317,14 @@ class Child:
                 readers.append(fresh)
                 fresh.start()
         if self._microphone is not None and self._microphone.hung():
-            self._sources(Trouble("microphone", "microphone: the sound library hangs; the media process is replaced"))
-            age_s = self._clock.now().mono_s - self._started_s
-            if self._microphone.heard_s is not None or age_s > MICROPHONE_RETRY_S:
-                raise Replace
+            self._watch_microphone(self._microphone)
+
+    def _watch_microphone(self, microphone: MicrophoneKeeper) -> None:
+        self._sources(Trouble("microphone", "microphone: the sound library hangs; is the device unplugged?"))
+        age_s = self._clock.now().mono_s - self._started_s
+        # One that never worked in this process would hang in the next as well, and the cameras would suffer for it.
+        if microphone.heard_s is not None or age_s > MICROPHONE_RETRY_S:
+            raise Replace
 
     def _stop(self, status: int = 0) -> int:
         if self._engine is not None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from firmware.media.rings import Picture, SoundFrame
     from hal.types import Instant, VideoFormat
 
-FRAGMENT_S = 1.0
+FRAGMENT_S = 0.5
 """What a cut costs at most, beside what the disk had not synced."""
 SOUND_PATIENCE_S = 2.0
 """How long a picture waits for the sound of its moment before it is written without."""

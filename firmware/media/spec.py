@@ -116,10 +116,12 @@ def from_json(kind: Any, value: Any) -> Any:
 
 
 def _record(kind: type, value: Any) -> Any:
+    # A panel and a child of two versions may meet while an update is being installed: what the other does not know
+    # stays at its default.
+    if not isinstance(value, dict):
+        raise ValueError(f"{kind.__name__} is {value!r:.80}")
     hints = typing.get_type_hints(kind)
-    if not isinstance(value, dict) or set(value) != set(hints):
-        raise ValueError(f"{kind.__name__} has the fields {sorted(hints)}, but is {value!r:.200}")
     try:
-        return kind(**{name: from_json(hint, value[name]) for name, hint in hints.items()})
-    except ValueError as error:
+        return kind(**{name: from_json(hint, value[name]) for name, hint in hints.items() if name in value})
+    except (ValueError, TypeError) as error:
         raise ValueError(f"{kind.__name__}: {error}") from None

@@ -11,10 +11,11 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 
 import av
 import pytest
-from rigs import rtsp
+from rigs import alsa, rtsp
 from rigs.media_house import INCIDENT, PANEL, Desk, Watched, house, spec
 
 from firmware.adapters.media_link import OsChild
@@ -23,6 +24,7 @@ from firmware.core.facts import EvidenceFile, EvidenceSealed, Trouble, TroubleOv
 from firmware.core.report import ReportId
 from firmware.media import control
 from firmware.media.control import Lines
+from firmware.media.dossier import LOG_NAME
 from firmware.media.spec import NamedCamera
 from firmware.wire.media import MANIFEST_NAME, digest
 
@@ -96,6 +98,8 @@ def test_killed_at_any_moment_the_child_is_replaced_and_what_it_left_is_made_who
             threading.Event().wait(chance.uniform(0.0, 1.2))
             os.kill(panel.pid, signal.SIGKILL)
             panel.children.until(lambda _birth, life=life: len(panel.children.items) > life)
+        desk.kept.clear()
+        desk.kept.until(lambda row: row[1] == "still")
         desk.live.clear()
         desk.live.until(lambda _row: True)
         panel.seal()
@@ -195,6 +199,7 @@ def test_a_file_stays_offered_until_the_last_receiver_confirmed_it(broker, tmp_p
     with house(settings):
         for name in list(slow.files):
             slow.chunks.until(lambda row, name=name: row[0] == name)
+        receipts_are_logged(settings.spool / "3-17" / LOG_NAME, 2 * (sealed.files + 1))
     slow.chunks.clear()
     with house(settings) as third:
         third.children.until(lambda _birth: True)
@@ -202,6 +207,13 @@ def test_a_file_stays_offered_until_the_last_receiver_confirmed_it(broker, tmp_p
     assert slow.chunks.items == []
     prompt.close()
     slow.close()
+
+
+def receipts_are_logged(path, count):
+    deadline, pause = time.monotonic() + 15.0, threading.Event()
+    while path.read_bytes().count(b'"receipt"') < count:
+        assert time.monotonic() < deadline, path.read_text()
+        pause.wait(0.02)
 
 
 def test_with_keys_every_chunk_is_signed_and_only_signed_receipts_count(broker, tmp_path):
@@ -287,6 +299,24 @@ def test_a_network_camera_that_answers_404_hangs_and_comes_back(broker, desk, tm
             desk.kept.until(lambda _row: {entry.name for entry in manifest.files} <= set(desk.files))
     for name in clips_of(desk):
         check_playable(desk.files[name])
+
+
+@pytest.mark.skipif(bool(alsa.missing_package()), reason=alsa.missing_package())
+def test_a_sound_device_that_hangs_costs_the_process_and_comes_back(broker, desk, tmp_path, monkeypatch):
+    for name, value in alsa.write_config(tmp_path).items():
+        monkeypatch.setenv(name, value)
+    settings = spec(broker.port, tmp_path / "evidence", cameras=(), microphone=MicrophoneConfig(device="vmic"))
+    with alsa.SoundCard(tmp_path) as card, house(settings) as panel:
+        card.begin()
+        panel.capture()
+        desk.live.until(lambda row: row[2].number > 20)
+        card.hang()
+        panel.until(Trouble, source="microphone")
+        panel.children.until(lambda _birth: len(panel.children.items) == 2)
+        desk.live.clear()
+        card.begin()
+        desk.live.until(lambda row: row[2].number > 20)
+        panel.until(TroubleOver, source="microphone")
 
 
 def test_a_covert_incident_is_captured_and_nothing_is_said_of_it(broker, desk, tmp_path, capfd, caplog):

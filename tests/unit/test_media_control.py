@@ -59,6 +59,11 @@ def test_a_word_comes_back_as_it_was(word):
     assert control.decode_word(line) == word
 
 
+def test_a_panel_of_another_version_is_understood():
+    newer = control.encode_order(SPEC).replace(b'"window":16', b'"invented":true')
+    assert control.decode_order(newer) == SPEC
+
+
 def test_a_capture_without_end_can_be_said():
     (line,) = Lines().feed(control.encode_order(Capture(INCIDENT, covert=False, until_s=float(2**60))))
     assert control.decode_order(line).until_s > 1e9
@@ -141,7 +146,7 @@ def test_a_child_that_says_something_else_is_refused(line):
         b'{"t":"spec"}',
         b'{"t":"spec","spec":{"panel":1}}',
         control.encode_order(SPEC).replace(b'"epoch":3', b'"epoch":"3"'),
-        control.encode_order(SPEC).replace(b'"epoch":3', b'"epoch":3,"extra":1'),
+        control.encode_order(SPEC).replace(b'"epoch":3', b'"era":3'),
         control.encode_order(SPEC).replace(b'"receivers":[', b'"receivers":[7,'),
         control.encode_order(SPEC)
         .replace(b'"cameras":[', b'"cameras":{"x":[')
