@@ -119,7 +119,7 @@ def _record(kind: type, value: Any) -> Any:
     # A panel and a child of two versions may meet while an update is being installed: what the other does not know
     # stays at its default.
     if not isinstance(value, dict):
-        raise ValueError(f"{kind.__name__} is {value!r:.80}")
+        raise ValueError(f"{kind.__name__} is {value!r:.80}")  # noqa: TRY004 - one error for all that JSON can hold
     hints = typing.get_type_hints(kind)
     try:
         return kind(**{name: from_json(hint, value[name]) for name, hint in hints.items() if name in value})
