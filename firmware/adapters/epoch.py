@@ -32,6 +32,8 @@ PLAUSIBLE_TO_S = 4_102_444_800
 RANDOM_FROM = 2**40
 """Above every epoch that comes from a clock or from counting on from one."""
 _RANDOM_SPAN = 2**48
+_NEXT_SPAN = 2**40
+"""Of a panel that is in the random region already: thousands of such starts fit in."""
 _TAIL_MARGIN = 1000
 """Epochs that a damaged end of the ring may have hidden."""
 
@@ -131,5 +133,5 @@ def next_epoch(last: int, utc_s: float, random53: Callable[[], int], *, slots_so
 def random_epoch(last: int, random53: Callable[[], int]) -> int:
     """An epoch that no other start will hit upon, though nothing of this one can be written down."""
     base = max(last, RANDOM_FROM)
-    span = max(1, min(_RANDOM_SPAN, (SEQ_MAX - base) // 2))
+    span = max(1, min(_RANDOM_SPAN if last < RANDOM_FROM else _NEXT_SPAN, (SEQ_MAX - base) // 2))
     return min(base + 1 + random53() % span, SEQ_MAX)

@@ -1,0 +1,209 @@
+import errno
+import random
+from pathlib import Path
+
+import pytest
+from rigs.disk import MemoryDisk
+
+from firmware.adapters.ring import Layout, Ring, read_rings
+from firmware.adapters.ring_format import NO_KEY, Draft, Kind
+
+FOLDER = Path("/state/ring")
+LAYOUT = Layout("r", 4, 1024)
+
+
+@pytest.fixture
+def disk():
+    return MemoryDisk()
+
+
+def opened(disk, layout=LAYOUT):
+    ring = Ring(FOLDER, layout, disk.calls())
+    records = [record for index in range(layout.segments) for record in ring.load(index)]
+    ring.start()
+    ring.epoch = 7
+    return ring, [record.payload for record in sorted(records, key=lambda record: record.serial)]
+
+
+def draft(text, kind=Kind.REPORT):
+    return Draft(kind, NO_KEY, text.encode())
+
+
+def fill(ring, text="x" * 80):
+    """Append until the head takes no more."""
+    while ring.free >= draft(text).size:
+        ring.append([draft(text)])
+
+
+def test_records_come_back_in_the_order_of_writing(disk):
+    ring, _ = opened(disk)
+    ring.append([draft("one")])
+    ring.append([draft("two"), draft("three")])
+    assert opened(disk)[1] == [b"one", b"two", b"three"]
+
+
+def test_one_append_is_one_flush_whatever_it_carries(disk):
+    ring, _ = opened(disk)
+    before = disk.syncs
+    ring.append([draft(str(number)) for number in range(10)])
+    assert disk.syncs == before + 1
+
+
+def test_files_have_their_whole_size_from_the_start_and_their_zeros_are_durable(disk):
+    opened(disk)
+    assert sorted(disk.names) == [f"/state/ring/r-4x1024-{index}.seg" for index in range(4)]
+    assert all(len(disk.content(name)) == 1024 for name in disk.names)
+    assert sorted(disk.cut(random.Random(1)).names) == sorted(disk.names)
+
+
+def test_writing_goes_on_behind_the_last_record_after_a_start(disk):
+    ring, _ = opened(disk)
+    (first,) = ring.append([draft("one")])
+    (second,) = opened(disk)[0].append([draft("two")])
+    assert second == (first.ordinal, first.size, first.size)
+
+
+def test_a_lap_overwrites_and_what_it_left_behind_is_not_current(disk):
+    ring, _ = opened(disk)
+    for _ in range(5):
+        fill(ring, "old" * 30)
+        ring.roll()
+    ring.append([draft("fresh")])
+    later = Ring(FOLDER, LAYOUT, disk.calls())
+    records = [record for index in range(4) for record in later.load(index)]
+    later.start()
+    current = [record.payload for record in records if later.is_current(record.ordinal)]
+    assert b"fresh" in current
+    stale = [record for record in records if not later.is_current(record.ordinal)]
+    assert stale
+    assert {record.ordinal for record in stale} == {5}
+
+
+def test_what_is_held_where_the_next_roll_goes_is_the_reserve(disk):
+    ring, _ = opened(disk)
+    places = []
+    for _ in range(4):
+        places += ring.append([draft("keep")])
+        ring.hold(places[-1])
+        ring.roll()
+    assert ring.reserve == places[0].size + places[1].size
+    assert ring.held == sum(place.size for place in places)
+    ring.release(places[0])
+    ring.release(places[1])
+    assert ring.reserve == 0
+
+
+def test_there_is_room_only_if_what_must_be_copied_fits_too(disk):
+    ring, _ = opened(disk)
+    (place,) = ring.append([draft("x" * 120)])
+    ring.hold(place)
+    for _ in range(3):
+        ring.roll()
+    assert ring.reserve == place.size
+    assert ring.has_room(1024 - place.size)
+    assert not ring.has_room(1024 - place.size + 1)
+
+
+def test_a_failed_append_leaves_the_ring_as_if_nothing_was_tried(disk):
+    ring, _ = opened(disk)
+    ring.append([draft("one")])
+    disk.fault = lambda call, path: errno.EIO if call == "pwrite" else 0
+    with pytest.raises(OSError, match="Input/output"):
+        ring.append([draft("two")])
+    disk.fault = None
+    ring.append([draft("three")])
+    assert opened(disk)[1] == [b"one", b"three"]
+
+
+def test_an_append_elsewhere_goes_into_the_next_segment_and_back_if_that_fails_too(disk):
+    ring, _ = opened(disk)
+    (first,) = ring.append([draft("one")])
+    assert ring.can_skip(100)
+    (second,) = ring.append_elsewhere([draft("two")])
+    assert second.ordinal == first.ordinal + 1
+    disk.fault = lambda call, path: errno.EIO if call == "pwrite" else 0
+    with pytest.raises(OSError, match="Input/output"):
+        ring.append_elsewhere([draft("three")])
+    disk.fault = None
+    (last,) = ring.append([draft("four")])
+    assert last.ordinal == second.ordinal
+
+
+def test_an_append_elsewhere_is_not_tried_over_what_is_held(disk):
+    ring, _ = opened(disk)
+    (place,) = ring.append([draft("keep")])
+    ring.hold(place)
+    for _ in range(3):
+        ring.roll()
+    assert not ring.can_skip(10)
+
+
+def test_a_segment_that_cannot_be_made_is_passed_over(disk):
+    disk.fault = lambda call, path: errno.ENOSPC if call == "pwrite" and "-1.seg" in path else 0
+    ring, _ = opened(disk)
+    disk.fault = None
+    assert ring.usable == 3
+    assert ring.fault == "3 of 4 segments can be written: r-4x1024-1.seg: No space left on device"
+    ring.append([draft("one")])
+    ring.roll()
+    (place,) = ring.append([draft("two")])
+    assert place.ordinal % 4 == 2
+    assert ring.check()
+    assert ring.fault is None
+
+
+def test_a_record_is_read_back_only_while_it_is_there(disk):
+    ring, _ = opened(disk)
+    (place,) = ring.append([draft("one")])
+    record = ring.read(place)
+    assert record is not None
+    assert record.payload == b"one"
+    for _ in range(4):
+        ring.roll()
+    ring.append([draft("two" * 20)])
+    assert ring.read(place) is None
+
+
+def test_damage_is_told_once_and_its_note_keeps_the_next_start_silent(disk):
+    ring, _ = opened(disk)
+    for text in ("one", "two", "three"):
+        ring.append([draft(text)])
+    disk.content("/state/ring/r-4x1024-0.seg")[60] ^= 1
+    ring, found = opened(disk)
+    assert found == [b"one", b"three"]
+    assert not ring.is_sound
+    assert ring.take_damage() == "1 damaged records skipped in 1 places, the first in r-4x1024-0.seg at byte 51"
+    assert ring.take_damage() is None
+    note = Ring(FOLDER, LAYOUT, disk.calls())
+    for index in range(4):
+        note.load(index)
+    note.start()
+    holes = note.holes_draft()
+    assert holes is not None
+    note.append([holes])
+    assert opened(disk)[0].take_damage() is None
+
+
+def test_a_damaged_last_record_of_a_full_segment_shows_at_its_seam(disk):
+    ring, _ = opened(disk)
+    fill(ring)
+    ring.roll()
+    ring.append([draft("next")])
+    image = disk.content("/state/ring/r-4x1024-0.seg")
+    image[len(bytes(image).rstrip(b"\0")) - 5] ^= 1
+    assert "1 damaged records" in (opened(disk)[0].take_damage() or "")
+
+
+def test_a_reader_sees_the_present_lap_in_order_and_no_other_ring(disk):
+    ring, _ = opened(disk)
+    other, _ = opened(disk, Layout("other", 2, 1024))
+    other.append([draft("not mine")])
+    for number in range(60):
+        if not ring.has_room(150):
+            ring.roll()
+        ring.append([draft(f"{number:03}" + "x" * 80)])
+    (found,) = read_rings(FOLDER, "r", disk.calls())
+    assert found.layout == LAYOUT
+    numbers = [int(record.payload[:3]) for record in found.records]
+    assert numbers == list(range(numbers[0], 60))
+    assert len(numbers) >= 3 * 7
