@@ -71,9 +71,7 @@ class Disk:
             OSError: There is none that may be freed.
         """
         while self.used + size > self._quota:
-            freed = self._drop_oldest()
-            self.used -= freed
-            if not freed:
+            if not self._let_go():
                 raise OSError(
                     f"all {self._quota // 2**20} MiB of media.quota_mib are in use by evidence that not every receiver "
                     "has confirmed; bring the receivers back, or raise it"
@@ -104,9 +102,16 @@ class Disk:
         finally:
             probe.unlink(missing_ok=True)
 
-    def _complain(self, error: OSError) -> None:
-        freed = self._drop_oldest() if error.errno in (errno.ENOSPC, errno.EDQUOT) else 0
+    def _let_go(self) -> int:
+        try:
+            freed = self._drop_oldest()
+        except OSError:
+            return 0
         self.used -= freed
+        return freed
+
+    def _complain(self, error: OSError) -> None:
+        freed = self._let_go() if error.errno in (errno.ENOSPC, errno.EDQUOT) else 0
         self._probe_s = self._clock.now().mono_s + (PROBE_S if not freed else 0.0)
         if self._refused:
             return

@@ -164,18 +164,42 @@ def incident_of(folder: Path, panel: str) -> ReportId | None:
 
 
 def read(folder: Path, incident: ReportId) -> Dossier:
-    """Look at a folder that an earlier child left, and make whole what it left cut.
+    """What an earlier child's folder tells of itself; one without a manifest was interrupted.
 
     Raises:
-        OSError: The folder cannot be read or written.
+        OSError: The folder cannot be read.
     """
     dossier = Dossier(folder, incident)
     _read_log(dossier)
     _read_manifest(dossier)
-    if dossier.sealed is None:
-        dossier.interrupted = True
-        _recover(dossier)
+    dossier.interrupted = dossier.sealed is None
     return dossier
+
+
+def recover(dossier: Dossier) -> None:
+    """Make whole what an earlier child left cut, and give up what cannot be.
+
+    Raises:
+        OSError: The folder cannot be written; what is complete in it is known all the same.
+    """
+    for part in sorted(dossier.folder.glob("*" + PART)):
+        if part.name.startswith(MANIFEST_NAME):
+            part.unlink()
+            continue
+        place = part.with_name(part.name.removesuffix(PART))
+        if rescue(part):
+            sync_path(part)
+            part.rename(place)
+    for entry in list(dossier.entries.values()):
+        if not (dossier.folder / entry.name).exists():
+            dossier.lose(entry.name)
+    for path in sorted(dossier.folder.iterdir()):
+        if path.name not in dossier.entries and _FORM.fullmatch(path.name) and 0 < path.stat().st_size <= FILE_MAX:
+            dossier.end(_adopt(dossier, path))
+    for name in list(dossier.begun):
+        dossier.lose(name)
+    if dossier.dirty:
+        dossier.sync()
 
 
 def write_all(fd: int, data: bytes) -> None:
@@ -273,27 +297,6 @@ def _read_manifest(dossier: Dossier) -> None:
     dossier.lost = list(manifest.lost)
     total = sum(entry.size for entry in manifest.files)
     dossier.sealed = EvidenceSealed(dossier.incident, len(manifest.files), total, sha256, manifest.complete)
-
-
-def _recover(dossier: Dossier) -> None:
-    for part in sorted(dossier.folder.glob("*" + PART)):
-        if part.name.startswith(MANIFEST_NAME):
-            part.unlink()
-            continue
-        place = part.with_name(part.name.removesuffix(PART))
-        if rescue(part):
-            sync_path(part)
-            part.rename(place)
-    for entry in list(dossier.entries.values()):
-        if not (dossier.folder / entry.name).exists():
-            dossier.lose(entry.name)
-    for path in sorted(dossier.folder.iterdir()):
-        if path.name not in dossier.entries and _FORM.fullmatch(path.name) and 0 < path.stat().st_size <= FILE_MAX:
-            dossier.end(_adopt(dossier, path))
-    for name in list(dossier.begun):
-        dossier.lose(name)
-    if dossier.dirty:
-        dossier.sync()
 
 
 def _adopt(dossier: Dossier, path: Path) -> ManifestEntry:

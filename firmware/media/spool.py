@@ -137,6 +137,7 @@ class Spool:
         self._growing.clear()
 
     def _scan(self) -> Found:
+        self._disk.attempt(lambda: self._folder.mkdir(0o700, parents=True, exist_ok=True))
         self._disk.attempt(self._look)
         self._unclaimed = {known.incident for known in self._dossiers.values() if known.sealed is None}
         if self._unclaimed:
@@ -154,7 +155,7 @@ class Spool:
         self._unclaimed.discard(incident)
         known = self._dossier(incident)
         known.interrupted |= again
-        self._disk.attempt(lambda: known.folder.mkdir(parents=True, exist_ok=True))
+        self._disk.attempt(lambda: known.folder.mkdir(0o700, parents=True, exist_ok=True))
 
     def _open_file(self, order: Open) -> None:
         known = self._dossier(order.incident)
@@ -248,6 +249,7 @@ class Spool:
             self._keep(known, part, begun, last_s, recovered=True)
         else:
             known.lose(begun.name)
+        self._disk.attempt(self._recount)
 
     def _keep(self, known: Dossier, part: Path, begun: Begun, last_s: float, *, recovered: bool) -> None:
         place = part.with_name(begun.name)
@@ -304,7 +306,7 @@ class Spool:
         place = known.folder / MANIFEST_NAME
 
         def write() -> None:
-            known.folder.mkdir(parents=True, exist_ok=True)
+            known.folder.mkdir(0o700, parents=True, exist_ok=True)
             self._write_new(place, data)
 
         on_disk = self._disk.attempt(write)
@@ -331,7 +333,6 @@ class Spool:
     # ── what is known ──────────────────────────────────────────────────────────────────────────────────────────────
 
     def _look(self) -> None:
-        self._folder.mkdir(parents=True, exist_ok=True)
         for folder in sorted(self._folder.iterdir()):
             incident = dossiers.incident_of(folder, self._panel)
             if incident is not None and folder.is_dir():
@@ -340,7 +341,12 @@ class Spool:
     def _adopt(self, folder: Path, incident: ReportId) -> None:
         known = dossiers.read(folder, incident)
         self._dossiers[incident] = known
+        if known.sealed is None:
+            self._disk.attempt(lambda: dossiers.recover(known))
         self._disk.used += known.size
+
+    def _recount(self) -> None:
+        self._disk.used = sum(known.size for known in self._dossiers.values() if known.folder.exists())
 
     def _drop_oldest(self) -> int:
         for incident, known in sorted(self._dossiers.items()):

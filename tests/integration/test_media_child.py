@@ -6,8 +6,10 @@ import io
 import itertools
 import os
 import random
+import resource
 import select
 import signal
+import ssl
 import subprocess
 import sys
 import threading
@@ -16,10 +18,11 @@ import time
 import av
 import pytest
 from rigs import alsa, rtsp
+from rigs.broker import ServerTls
 from rigs.media_house import INCIDENT, PANEL, Desk, Watched, house, spec
 
 from firmware.adapters.media_link import OsChild
-from firmware.config import CameraConfig, MediaConfig, MicrophoneConfig, ReceiverConfig
+from firmware.config import CameraConfig, MediaConfig, MicrophoneConfig, PathConfig, ReceiverConfig, TlsConfig
 from firmware.core.facts import EvidenceFile, EvidenceSealed, Trouble, TroubleOver
 from firmware.core.report import ReportId
 from firmware.media import control
@@ -239,6 +242,36 @@ def test_with_keys_every_chunk_is_signed_and_only_signed_receipts_count(broker, 
         assert desk.manifest().incident == INCIDENT
         desk.kept.until(lambda _row: len(desk.files) == sealed.files + 1)
     desk.close()
+
+
+def test_evidence_and_live_sound_travel_encrypted_with_the_paths_own_certificates(make_broker, certificates, tmp_path):
+    server, client = certificates.server, certificates.client
+    broker = make_broker(tls=ServerTls(certificates.ca, server.cert, server.key, require_client=True))
+    tls = TlsConfig(ca_file=certificates.ca, cert_file=client.cert, key_file=client.key)
+    path = PathConfig(name="primary", host="127.0.0.1", port=broker.port, tls=tls)
+    context = ssl.create_default_context(cafile=certificates.ca)
+    context.load_cert_chain(client.cert, client.key)
+    desk = Desk(broker.port, tls=context)
+    with house(spec(broker.port, tmp_path / "evidence", path=path)) as panel:
+        panel.capture()
+        desk.live.until(lambda row: row[2].number > 20)
+        desk.kept.until(lambda row: row[1] == "still")
+    desk.close()
+
+
+def test_a_disk_that_takes_nothing_stops_neither_live_sound_nor_stills(broker, desk, tmp_path):
+    with house(spec(broker.port, tmp_path / "evidence")) as panel:
+        panel.children.until(lambda _birth: True)
+        resource.prlimit(panel.pid, resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
+        panel.capture()
+        trouble = panel.until(Trouble, source="media")
+        desk.live.until(lambda row: row[2].number > 50)
+        desk.kept.until(lambda row: row[1] == "still")
+        panel.seal()
+        sealed = panel.until(EvidenceSealed)
+        assert desk.manifest().files
+    assert "cannot be written" in trouble.why
+    assert not sealed.complete
 
 
 def test_missing_keys_are_a_trouble_with_the_file_in_it(broker, tmp_path):

@@ -60,7 +60,7 @@ class Watched:
 class Desk:
     """A receiver that takes everything and, while `confirming`, answers."""
 
-    def __init__(self, port: int, name: str = "110", *, key: bytes | None = None, panel_key: bytes | None = None):
+    def __init__(self, port, name="110", *, key=None, panel_key=None, tls=None):
         self.name, self.key, self.panel_key = name, key, panel_key
         self.confirming = True
         self.files: dict[str, bytes] = {}
@@ -75,6 +75,8 @@ class Desk:
         ready = threading.Event()
         self.client.on_subscribe = lambda *_: ready.set()
         self.client.on_message = lambda _client, _data, message: self._take(message.topic, message.payload)
+        if tls is not None:
+            self.client.tls_set_context(tls)
         self.client.connect("127.0.0.1", port, keepalive=30)
         self.client.loop_start()
         assert ready.wait(PATIENCE_S)
@@ -125,8 +127,8 @@ def spec(port: int, spool: pathlib.Path, **changes) -> MediaSpec:
         "media": MediaConfig(pre_roll_s=4.0, stills_s=10.0, clip_s=3.0, capture_s=60.0, quota_mib=64),
         "key_file": None,
     } | changes
-    path = PathConfig(name="primary", host="127.0.0.1", port=port)
-    return MediaSpec(panel=PANEL, epoch=3, spool=spool, path=path, **settings)
+    settings = {"path": PathConfig(name="primary", host="127.0.0.1", port=port)} | settings
+    return MediaSpec(panel=PANEL, epoch=3, spool=spool, **settings)
 
 
 class House:

@@ -335,6 +335,24 @@ def test_a_folder_that_cannot_be_made_is_a_trouble_and_no_end(tmp_path):
     assert len(rig.items) == 2
 
 
+def test_on_a_disk_that_became_read_only_what_is_complete_is_still_offered(tmp_path, mocker, clip_orders):
+    Rig(tmp_path).do(*itertools.takewhile(lambda order: not isinstance(order, Finish), clip_orders))
+    refusal = OSError(errno.EROFS, os.strerror(errno.EROFS))
+    for call in ("os.truncate", "pathlib.Path.rename", "pathlib.Path.unlink", "pathlib.Path.mkdir"):
+        mocker.patch(call, side_effect=refusal)
+    mocker.patch("os.write", side_effect=refusal)
+    heir = Rig(tmp_path)
+    assert {item.kind for item in heir.items} == {"still"}
+    (trouble,) = heir.facts_of(Trouble)
+    assert "Read-only file system" in trouble.why
+
+
+def test_evidence_is_for_the_panel_alone(rig):
+    rig.do(Begin(INCIDENT, again=False), whole())
+    modes = [path.stat().st_mode & 0o077 for path in (rig.folder, rig.place(), *rig.place().iterdir())]
+    assert set(modes) == {0}
+
+
 # ── room ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
