@@ -211,6 +211,7 @@ class Process:
             answer = control(self._board, text)
             if answer:
                 log.warning("%s", answer)
+        self._app.inbox.close()  # whoever played the hardware is gone: no simulated booth outlives its player
 
 
 def work_dir(state_dir: Path) -> Path:
