@@ -8,6 +8,8 @@ import os
 import signal
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -100,4 +102,15 @@ def test_a_demonstration_that_is_ended_leaves_nothing_behind(play, tmp_path):
     process.communicate(timeout=LIMIT_S)
     assert process.returncode == 128 + signal.SIGTERM
     assert list((tmp_path / "tmp").iterdir()) == []
+    assert left_behind(tmp_path / "tmp") == []
+
+
+def test_a_demonstration_that_is_killed_leaves_no_process_behind(play, tmp_path):
+    process = play()
+    assert "raised" in process.stdout.readline()
+    process.kill()
+    process.communicate(timeout=LIMIT_S)
+    deadline, pause = time.monotonic() + 20.0, threading.Event()
+    while left_behind(tmp_path / "tmp") and time.monotonic() < deadline:
+        pause.wait(0.05)
     assert left_behind(tmp_path / "tmp") == []
