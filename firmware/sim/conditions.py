@@ -26,7 +26,7 @@ ALL = "all"
 
 def matches(name: str, values: Values, event: Event) -> bool:
     """Whether an event is the one that a condition means."""
-    return name in (event.kind, "evidence") and _CHECKS[name](values, event)
+    return name in (event.kind, "evidence") and CHECKS[name](values, event)
 
 
 def _is_step(values: Values, event: Event) -> bool:
@@ -79,7 +79,7 @@ def _has(event: Event, wanted: dict[str, str]) -> bool:
     return all(event.data.get(key) == value for key, value in wanted.items())
 
 
-_CHECKS: dict[str, Callable[[Values, Event], bool]] = {
+CHECKS: dict[str, Callable[[Values, Event], bool]] = {
     "report": _is_report,
     "chain": _is_step,
     "console": _says,
@@ -91,6 +91,7 @@ _CHECKS: dict[str, Callable[[Values, Event], bool]] = {
     "gap": _by,
     "warning": _is_warning,
 }
+"""Whether an event of its kind is the one that a condition means, by the condition's name."""
 
 
 class States:

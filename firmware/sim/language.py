@@ -1,12 +1,7 @@
 """Scenario files: text to frozen lines, with every mistake of a file told at once.
 
-    CONFIG two-paths                    a built-in configuration, or a line of TOML on top of it
-    BEFORE hold booth-button            before the panel starts
-    AT 0.5 release booth-button         at a moment of virtual time
-    AFTER 2 link down                   so long after the line before
-    EXPECT strobe on within 0.2         must become true in the 0.2 s after the AT line above
-    EXPECT lamp fast within 0.2 for 10  and then stay so for 10 s
-    NEVER siren on [for 10]             must not be true in the 10 s after it, or until the end
+Each line begins with a keyword: CONFIG, MEDIA, SEED and ALLOW set the stage; BEFORE, AT and AFTER do something; EXPECT
+and NEVER say what must follow from the action above them. `docs/scenarios.md` is the reference.
 """
 
 from __future__ import annotations

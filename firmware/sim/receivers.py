@@ -50,7 +50,7 @@ class SimReceiver:
 
     Attributes:
         present: Whether it is connected.
-        mute: It takes everything and answers nothing.
+        mute: It takes everything and answers nothing; what people at it do goes out all the same.
         seen: Identities of all reports that came.
 
     Synchronization: one thread.
@@ -111,7 +111,7 @@ class SimReceiver:
             self._log.add("live", f"sound at {self.name}", receiver=self.name)
         else:
             letters, shown = self._mail.take(topic, payload, retained)
-            self._send(((letter.topic, letter.payload) for letter in letters), [broker])
+            self._answer([(letter.topic, letter.payload) for letter in letters], broker)
             self._show(shown)
 
     def _take_evidence(self, broker: Broker, payload: bytes) -> None:
@@ -129,7 +129,7 @@ class SimReceiver:
             self._log.add("arrived", text, kind=saved.kind, of=saved.source, receiver=self.name, path=str(saved.path))
         receipt = media.EvidenceReceipt(saved.incident, saved.name, saved.sha256, self.name)
         answer = media.encode_evidence_receipt(receipt, self._key)
-        self._send([(topics.evidence_receipt(self._panel, self.name), answer)], [broker])
+        self._answer([(topics.evidence_receipt(self._panel, self.name), answer)], broker)
 
     # ── people at the desk ─────────────────────────────────────────────────────────────────────────────────────────
 
@@ -204,8 +204,12 @@ class SimReceiver:
         self._send(((letter.topic, letter.payload) for letter in letters), brokers)
         self._show(shown)
 
+    def _answer(self, letters: list[tuple[str, bytes]], broker: Broker) -> None:
+        if not self.mute:
+            self._send(letters, [broker])
+
     def _send(self, letters: Iterable[tuple[str, bytes]], brokers: list[Broker]) -> None:
-        if self.mute or not self.present:
+        if not self.present:
             return
         for topic, payload in letters:
             for broker in brokers:
@@ -234,7 +238,7 @@ class SimReceiver:
                 self._log.add("gap", text, receiver=me)
             case e.Warned():
                 self._log.add("warning", f"{me}: {item.text}", receiver=me, says=item.text)
-            case e.FileSaved() | e.Sealed() | e.LinkChanged():
+            case e.FileSaved() | e.Sealed() | e.LinkChanged() | e.Restored():
                 pass
             case _:
                 assert_never(item)

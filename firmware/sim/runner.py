@@ -40,7 +40,7 @@ class Outcome:
         failures: What did not hold; empty when all did.
         events: All that happened.
         virtual_s: How much time passed in it.
-        payloads: Topic and bytes of every publication, but for evidence.
+        payloads: Topic and bytes of every publication.
     """
 
     name: str

@@ -94,7 +94,7 @@ class Trial:
             self.verdict = ""
         elif "count" in demand.values and self._is_event:
             wanted = int(demand.values["count"])
-            wrong = {who: len(found) for who, found in self._found.items() if len(found) != wanted}
+            wrong = {who: len(found) for who, found in sorted(self._found.items()) if len(found) != wanted}
             self.verdict = "" if not wrong else f"counted {', '.join(f'{n} {who}'.strip() for who, n in wrong.items())}"
         elif not demand.within_s:
             self.verdict = "it is not so"

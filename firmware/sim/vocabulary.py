@@ -12,7 +12,9 @@ ACTIONS: tuple[Rule, ...] = (
     Rule("cut", "cut ZONE...", "Cut the wires: the loop is open, which is a fault and no alarm."),
     Rule("short", "short ZONE...", "Join the wires: a fault too."),
     Rule("release", "mend ZONE...", "Make the wires whole; the button is not pressed."),
-    Rule("glitch", "glitch ZONE... SPAN [COUNT times every PAUSE]", "Interference: the loop reads the opposite for SPAN."),
+    Rule(
+        "glitch", "glitch ZONE... SPAN [COUNT times every PAUSE]", "Interference: the loop reads the opposite for SPAN."
+    ),
     Rule(
         "bounce",
         "bounce ZONE... COUNT times every SPAN [then press|release]",
