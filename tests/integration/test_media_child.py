@@ -95,7 +95,7 @@ def test_killed_at_any_moment_the_child_is_replaced_and_what_it_left_is_made_who
     chance = random.Random(11)
     with house(spec(broker.port, tmp_path / "evidence", media=MediaConfig(pre_roll_s=2.0, clip_s=60.0))) as panel:
         panel.capture()
-        for life in range(1, 5):
+        for life in range(1, 4):
             desk.live.clear()
             desk.live.until(lambda _row: True)
             threading.Event().wait(chance.uniform(0.0, 1.2))

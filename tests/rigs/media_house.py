@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
+from rigs.schema import judge
 
 from firmware.adapters.media_link import MediaLink, OsChild
 from firmware.config import CameraConfig, MediaConfig, MicrophoneConfig, PathConfig, ReceiverConfig
@@ -82,6 +83,7 @@ class Desk:
         assert ready.wait(PATIENCE_S)
 
     def _take(self, topic, payload):
+        judge(topic, payload)
         if "/live/" in topic:
             self.live.add((time.monotonic(), topic, media.decode_live(payload)))
             return
