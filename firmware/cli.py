@@ -11,6 +11,7 @@ COMMANDS = {
     "watch": ("firmware.receiver.watch", "be the receiver at the desk", "作为接警台"),
     "demo": ("firmware.demo.main", "show the whole chain on this machine", "演示完整流程"),
     "check-config": ("firmware.check_config", "check a configuration file", "检查配置文件"),
+    "keys": ("firmware.keys", "make signing keys", "生成签名密钥"),
     "journal": ("firmware.journal_cli", "show what the journal keeps", "查看日志"),
     "simulate": ("firmware.sim.main", "play a scenario in virtual time", "虚拟时间回放场景"),
 }
