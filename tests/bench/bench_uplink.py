@@ -44,6 +44,8 @@ if TYPE_CHECKING:
 SIZE = 1024
 """Bytes of a report, as the raw client sends too."""
 EVENTS = 10_000
+SILENCE_S = 0.035
+"""Before a press is decided its level has held for 30 ms, and processors and caches have turned to other things."""
 NUMBERS = iter(range(1, 10**9))
 
 
@@ -133,8 +135,8 @@ def broker_with_listener(tls: ServerTls | None = None) -> Iterator[Mosquitto]:
             broker.stop()
 
 
-def measure_latency(count: int, tls: TlsConfig | None, server: ServerTls | None) -> list[Row]:
-    """Order → PUBACK of the uplink and of the raw client, in turn."""
+def measure_latency(count: int, tls: TlsConfig | None, server: ServerTls | None, silence_s: float = 0.0) -> list[Row]:
+    """Order → PUBACK of the uplink and of the raw client, in turn; each after `silence_s`, as a press comes."""
     with broker_with_listener(server) as broker:
         panel, raw = Panel(broker.port, tls), RawClient(broker.port, tls)
         topic = topics.report(PANEL, ReportClass.ALARM)
@@ -144,11 +146,12 @@ def measure_latency(count: int, tls: TlsConfig | None, server: ServerTls | None)
         for number in range(count + 50):
             pair = [(ours, panel.press_us), (theirs, lambda: raw.publish_us(topic, payload))]
             for values, measure_us in pair if number % 2 else reversed(pair):
+                time.sleep(silence_s)
                 values.append(measure_us())
         raw.close()
         panel.worker.stop(5)
     ours, theirs = ours[50:], theirs[50:]
-    kind = "TLS" if tls else "TCP"
+    kind = ("TLS" if tls else "TCP") + (f", after {silence_s * 1000:.0f} ms of silence" if silence_s else "")
     ratio = quantile(ours, 0.5) / quantile(theirs, 0.5)
     note = f"{count} each in turn, {len(payload)} B, signed by ours, loopback mosquitto"
     return [
@@ -203,6 +206,7 @@ def measure(*, quick: bool = False) -> list[Row]:
         return [
             measure_encode(5000),
             *measure_latency(count, None, None),
+            *measure_latency(count // 10, None, None, SILENCE_S),
             *measure_latency(count, TlsConfig(authority.ca), server),
             measure_drain(EVENTS // 10 if quick else EVENTS),
         ]
