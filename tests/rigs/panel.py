@@ -14,6 +14,8 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
+from rigs.schema import judge
+
 from firmware.core.facts import Receipt
 from firmware.core.report import Step
 from firmware.wire import topics
@@ -232,6 +234,7 @@ class Desk:
         self.name = name
         self.answering = True
         self.reports: queue.Queue[tuple[float, ReceivedReport]] = queue.Queue()
+        self.faults: list[str] = []
         self._key = key
         self._panel_key = panel_key
         self._ready = threading.Event()
@@ -246,9 +249,10 @@ class Desk:
         assert self._ready.wait(PATIENCE_S)
 
     def wait(self, code: str, patience_s: float = PATIENCE_S) -> ReceivedReport:
-        """The next report with a code."""
+        """The next report with a code; every packet before it has fitted its schema."""
         deadline = time.monotonic() + patience_s
         while (left := deadline - time.monotonic()) > 0:
+            assert not self.faults, self.faults
             with contextlib.suppress(queue.Empty):
                 _, report = self.reports.get(timeout=left)
                 if report.code == code:
@@ -265,6 +269,10 @@ class Desk:
         self._client.loop_stop()
 
     def _take(self, client: Any, _: Any, message: Any) -> None:
+        try:
+            judge(message.topic, message.payload)
+        except AssertionError as error:
+            self.faults.append(str(error))
         report = decode_report(message.payload, self._panel_key)
         if self.answering and report.cls.value == "alarm":
             word = Receipt(self.name, report.id, Step.RECEIVED, "")
