@@ -328,6 +328,8 @@ class Journal:
         self._events.tell_unreadable()
         if self._alarms.mounted and self._alarms.owing:
             self._retry_at = self._now()
+        if self._alarms.waiting:
+            self._gather()
 
     # ---- what is out of order
 

@@ -151,7 +151,7 @@ class EventStore:
         except OSError:
             return
         records = [record for found in rings for record in found.records]
-        skip = skip | finished_keys(records)
+        skip = skip | finished_keys(records) | self.index.keys()
         fresh = [record for record in records if record.kind == Kind.REPORT and record.key not in skip]
         self.index.add_older([slot for slot in map(self._take_over_one, fresh) if slot is not None])
         self._old_files = [self._folder / layout.file(index) for layout in others for index in range(layout.segments)]

@@ -433,10 +433,12 @@ def test_files_deleted_under_a_running_panel_are_noticed_and_made_again(disk):
 def test_a_file_cut_under_a_running_panel_gets_its_alarms_again_from_memory(disk):
     bench = again(disk)
     reports = [bench.alarm() for _ in range(3)]
+    marks = tuple(bench.note(report) for report in reports)
     bench.wait(2)
     del disk.content(alarm_files(disk)[0])[100:]
     bench.wait(15)
-    assert set(again(disk).recovery.reports) == set(reports)
+    recovery = again(disk).recovery
+    assert (recovery.reports, recovery.marks) == (tuple(reports), marks)
 
 
 def test_files_deleted_while_no_new_ones_can_be_made_are_told_and_alarms_are_not_called_stored(disk):

@@ -405,6 +405,17 @@ def test_a_gap_is_told_again_after_a_restart_until_its_report_is_stored(disk):
     assert again(disk, TINY).of(ReportsDropped) == []
 
 
+def test_a_gap_that_was_told_is_not_part_of_the_next_one(disk):
+    bench = Bench(disk.calls(), config=TINY)
+    bench.settle()
+    overflow(bench)
+    bench.event("JO")
+    bench.wait(1.1)
+    bench.facts.clear()
+    second = overflow(bench)
+    assert again(disk, TINY).of(ReportsDropped) == [second]
+
+
 def test_an_untold_gap_survives_the_laps_of_the_ring(disk):
     bench = Bench(disk.calls(), config=TINY)
     bench.settle()

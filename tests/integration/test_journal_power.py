@@ -1,6 +1,7 @@
 """The power is cut in the middle of every step that a journal takes: nothing accepted is lost, nothing is invented."""
 
 import random
+from dataclasses import replace
 
 import pytest
 from rigs.disk import MemoryDisk
@@ -131,6 +132,40 @@ def test_nothing_is_lost_over_a_hundred_lives_that_each_end_in_a_cut():
         bench = check(disk, Ledger(notes))
         epochs.append(bench.recovery.epoch)
     assert epochs == sorted(set(epochs))
+
+
+def cut_everywhere(disk, config):
+    """Every state in which a start on this disk can be interrupted."""
+    bench = Bench(disk.calls(), config=config)
+    bench.wait(15)
+    for step in range(disk.born, len(disk.trace) + 1):
+        yield disk.cut(random.Random(step), step)
+
+
+def test_a_change_of_size_loses_nothing_wherever_it_is_cut():
+    disk = MemoryDisk()
+    bench = Bench(disk.calls(), config=TINY)
+    bench.settle()
+    reports = tuple(bench.alarm() for _ in range(5))
+    marks = tuple(bench.note(report) for report in reports)
+    events = [bench.event() for _ in range(5)]
+    bench.wait(2)
+    larger = replace(TINY, alarm_kib=32, event_kib=64)
+    for after in cut_everywhere(disk.cut(random.Random(1)), larger):
+        later = Bench(after.calls(), config=larger)
+        assert later.recovery.reports == reports
+        assert later.recovery.marks == marks
+        later.settle()
+        assert later.journal.backlog.take(99) == events
+
+
+def test_setting_a_damaged_file_aside_loses_nothing_of_its_rest_wherever_it_is_cut():
+    disk = MemoryDisk()
+    bench = Bench(disk.calls(), config=TINY)
+    reports = tuple(bench.alarm() for _ in range(5))
+    del disk.content(next(name for name in disk.names if "alarms-8x2048-0" in name))[-1:]
+    for after in cut_everywhere(disk.restarted(), TINY):
+        assert Bench(after.calls(), config=TINY).recovery.reports == reports
 
 
 def test_a_journal_that_did_not_sync_would_be_caught(trace_disk):

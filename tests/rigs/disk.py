@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import random
 import stat
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
@@ -11,7 +12,6 @@ from typing import TYPE_CHECKING
 from firmware.adapters.ring_files import Disk
 
 if TYPE_CHECKING:
-    import random
     from collections.abc import Callable, Iterable
 
 SECTOR = 512
@@ -92,6 +92,10 @@ class MemoryDisk:
         node = self._nodes[self.names[path]]
         node.durable = node.data
         return node.data
+
+    def restarted(self) -> MemoryDisk:
+        """The disk as it is now, changes behind everybody's back included, with nothing under way."""
+        return self._crashed(random.Random(0))
 
     def cut(self, rng: random.Random, steps: int | None = None) -> MemoryDisk:
         """The disk after a cut of the power, in the middle of step `steps` of the trace (none: after the last)."""

@@ -141,6 +141,7 @@ def test_dropping_a_segment_takes_only_what_waits_there(bench):
     assert [slot.key for slot in dropped] == [(1, 2)]
     bench.on_disk.clear()
     bench.index.give_back()
+    assert bench.index.drop_up_to(9) == []
     assert bench.take() == [1, 3]
 
 

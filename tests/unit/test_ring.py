@@ -194,6 +194,41 @@ def test_a_damaged_last_record_of_a_full_segment_shows_at_its_seam(disk):
     assert "1 damaged records" in (opened(disk)[0].take_damage() or "")
 
 
+def tear(disk, ring, texts):
+    """A group whose first record did not reach the disk."""
+    (place, *_) = ring.append([draft(text) for text in texts])
+    image = disk.content(f"/state/ring/r-4x1024-{place.ordinal % 4}.seg")
+    image[place.offset : place.offset + 48] = bytes(48)
+
+
+def test_the_rest_of_a_torn_group_never_comes_back(disk):
+    ring, _ = opened(disk)
+    ring.append([draft("one")])
+    tear(disk, ring, ["torn", "ghost", "ghost"])
+    later, _ = opened(disk)
+    later.epoch = 8
+    later.append([draft("two")])
+    last = Ring(FOLDER, LAYOUT, disk.calls())
+    images = [last.load(index) for index in range(4)]
+    last.start()
+    assert [place.offset for place in last.append([draft("three")])] == [2 * 51]
+    found = read_rings(FOLDER, "r", disk.calls())[0].records
+    assert [record.payload for record in found] == [b"one", b"two", b"three"]
+    assert any(record.payload == b"ghost" for record in images[0])
+
+
+def test_a_group_torn_at_the_end_of_a_segment_is_no_damage_when_the_next_start_goes_on_behind(disk):
+    ring, _ = opened(disk)
+    while ring.free > 200:
+        ring.append([draft("x" * 20)])
+    tear(disk, ring, ["torn", "ghost"])
+    later, _ = opened(disk)
+    later.epoch = 8
+    later.roll()
+    later.append([draft("two")])
+    assert opened(disk)[0].take_damage() is None
+
+
 def test_a_reader_sees_the_present_lap_in_order_and_no_other_ring(disk):
     ring, _ = opened(disk)
     other, _ = opened(disk, Layout("other", 2, 1024))

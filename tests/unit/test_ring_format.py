@@ -124,6 +124,11 @@ def test_what_an_earlier_lap_left_behind_does_not_read_as_fresh():
     assert found.end == len(fresh)
 
 
+def test_the_lap_decides_even_against_the_serial_numbers():
+    found = scan(segment(record(5), record(6), record(100, ordinal=ORDINAL - COUNT)), INDEX, COUNT)
+    assert [one.serial for one in found.records] == [5, 6]
+
+
 def test_what_a_torn_write_left_behind_does_not_follow_a_newer_record():
     found = scan(segment(record(9), record(4), record(5)), INDEX, COUNT)
     assert [one.serial for one in found.records] == [9]
