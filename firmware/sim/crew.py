@@ -49,11 +49,14 @@ class Seat:
 
     def ask(self) -> None:
         """See when it wants to be stepped."""
+        self.due_s = self.next_s()
+
+    def next_s(self) -> float:
+        """When it wants to be stepped."""
         if self.hung:
-            self.due_s = math.inf
-        else:
-            orders_s = self._orders[0][0] if self._orders else math.inf
-            self.due_s = min(orders_s, self.actor.next_deadline())
+            return math.inf
+        orders_s = self._orders[0][0] if self._orders else math.inf
+        return min(orders_s, self.actor.next_deadline())
 
     def take(self, now_s: float) -> object | None:
         """The next order that is through by now, or None."""

@@ -293,6 +293,14 @@ class Machine:
         if self._crew is not None:
             self._crew.touch()
 
+    def who_is_due(self) -> list[str]:
+        """Who wants to be stepped now."""
+        if self._app is None or self._crew is None:
+            return []
+        now_s = self._clock.now().mono_s
+        due = [f"adapter {name}" for name, seat in self._crew.seats.items() if seat.next_s() <= now_s]
+        return due + (["the core"] if self._app.owner.next_deadline() <= now_s else [])
+
     def next_s(self) -> float:
         """World time at which `step` is wanted."""
         if self._app is None or self._crew is None:

@@ -90,8 +90,9 @@ class World:
                 self.machine.touch()
             if not (self.machine.step() or happened):
                 return
+        names = " and ".join(self.machine.who_is_due()) or "somebody"
         self.machine.defects.append(
-            f"at {self.clock.now_s:.3f} s somebody wants to be woken at the same moment for ever"
+            f"at {self.clock.now_s:.3f} s {names} wants to be woken at the same moment for ever"
         )
 
     def next_s(self) -> float:
