@@ -59,7 +59,7 @@ ACTIONS: tuple[Rule, ...] = (
     Rule("replay", "receiver RECEIVER replays command", "The last command's bytes once more."),
     Rule(
         "command",
-        "command from RECEIVER VERB [ZONE] {by PERSON | because REASON | expired|forged|stale|unsigned}",
+        "command from RECEIVER [expired|forged|stale|unsigned] VERB [ZONE] {by PERSON | because REASON}",
         "A signed order: reset ZONE or all, bell-off, status. Expired, signed with another key, of an earlier epoch or "
         "unsigned on demand.",
     ),

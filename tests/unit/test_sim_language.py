@@ -71,7 +71,7 @@ def test_a_pattern_has_optional_parts_choices_and_options_in_any_order():
         ("link main slow 2", "link-slow", {"path": "main", "span": "2"}),
         ("command from 110 status", "command", {"receiver": "110", "verb": "status"}),
         (
-            'command from 110 reset all because "it is over" forged',
+            'command from 110 forged reset all because "it is over"',
             "command",
             {"receiver": "110", "verb": "reset", "zone": "all", "reason": "it is over", "word": "forged"},
         ),
