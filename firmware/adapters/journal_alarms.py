@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from firmware.adapters.ring import Layout, Ring, layouts, read_rings
+from firmware.adapters.ring import Layout, Ring, layouts, read_ring
 from firmware.adapters.ring_format import HEADER_SIZE, NO_KEY, Draft, Key, Kind, Place, Record, pack_pairs, payload_max
 from firmware.adapters.unfinished import Entry, Group, Unfinished, finished_keys, key_of
 from firmware.wire.stored import pack_mark, pack_report, unpack_report
@@ -95,11 +95,10 @@ class AlarmStore:
         """What rings of another size hold; their files go once it is all in this one."""
         try:
             others = [layout for layout in layouts(self._folder, ALARM_RING, self._disk) if layout != self._layout]
-            found = [ring for ring in read_rings(self._folder, ALARM_RING, self._disk) if ring.layout in others]
         except OSError:
             return []
         self._old_files = [self._folder / layout.file(index) for layout in others for index in range(layout.segments)]
-        return [record for ring in found for record in ring.records]
+        return [record for layout in others for record in read_ring(self._folder, layout, self._disk)]
 
     def announce(self, epoch: int) -> None:
         """Set the epoch of this start; `save_epoch` writes it."""

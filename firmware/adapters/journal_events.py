@@ -6,7 +6,7 @@ from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 
 from firmware.adapters.backlog import EventIndex, Slot
-from firmware.adapters.ring import Layout, Ring, layouts, read_rings
+from firmware.adapters.ring import Layout, Ring, layouts, read_ring
 from firmware.adapters.ring_format import (
     NO_KEY,
     Draft,
@@ -147,10 +147,9 @@ class EventStore:
         """Queue what rings of another size hold; their files go once it is all in this one."""
         try:
             others = [one for one in layouts(self._folder, EVENT_RING, self._disk) if one != self.ring.layout]
-            rings = [found for found in read_rings(self._folder, EVENT_RING, self._disk) if found.layout in others]
         except OSError:
             return
-        records = [record for found in rings for record in found.records]
+        records = [record for layout in others for record in read_ring(self._folder, layout, self._disk)]
         skip = skip | finished_keys(records) | self.index.keys()
         fresh = [record for record in records if record.kind == Kind.REPORT and record.key not in skip]
         self.index.add_older([slot for slot in map(self._take_over_one, fresh) if slot is not None])

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from firmware.adapters.journal_alarms import ALARM_RING
 from firmware.adapters.journal_events import EVENT_RING
-from firmware.adapters.ring import Layout, read_rings, read_segment
+from firmware.adapters.ring import Layout, layouts, read_ring, read_segment
 from firmware.adapters.ring_files import REAL
 from firmware.adapters.ring_format import Key, Kind, Record
 from firmware.adapters.unfinished import finished_keys
@@ -75,8 +75,8 @@ class JournalReader:
         records = [
             record
             for name in (ALARM_RING, EVENT_RING)
-            for found in read_rings(self._folder, name, REAL, self._read)
-            for record in found.records
+            for layout in layouts(self._folder, name, REAL)
+            for record in read_ring(self._folder, layout, REAL, self._read)
         ]
         rows: list[tuple[Key, Row]] = [((kept.report.id.epoch, kept.report.id.seq), kept) for kept in _kept(records)]
         if not covert:

@@ -320,32 +320,24 @@ class Ring:
             segment.close()
 
 
-class Found(NamedTuple):
-    """A ring as a reader without any right to write sees it."""
-
-    layout: Layout
-    records: list[Record]
-
-
-def read_rings(
-    folder: Path, name: str, disk: Disk, read: Callable[[Path, Layout, int], list[Record]] | None = None
-) -> list[Found]:
-    """All rings of a name in a folder, each with its whole records of the present lap in order; nothing is changed.
+def read_ring(
+    folder: Path, layout: Layout, disk: Disk, read: Callable[[Path, Layout, int], list[Record]] | None = None
+) -> list[Record]:
+    """Whole records of a ring's present lap in the order of writing; nothing is changed, and bad files are passed over.
 
     Args:
         folder: Where.
-        name: Of the rings.
+        layout: Geometry of the ring.
         disk: The operating system.
         read: Gives the records of one segment file, if not by reading it with `read_segment`.
-
-    Raises:
-        OSError: The folder cannot be listed. Files that cannot be read are passed over.
     """
-
-    def plainly(path: Path, layout: Layout, index: int) -> list[Record]:
-        return read_segment(path, layout, index, disk)
-
-    return [Found(layout, _current(folder, layout, read or plainly)) for layout in layouts(folder, name, disk)]
+    records = []
+    for index in range(layout.segments):
+        path = folder / layout.file(index)
+        records += read(path, layout, index) if read else read_segment(path, layout, index, disk)
+    newest = max((record.ordinal for record in records), default=0)
+    current = [record for record in records if record.ordinal > newest - layout.segments]
+    return sorted(current, key=lambda record: record.serial)
 
 
 def layouts(folder: Path, name: str, disk: Disk) -> list[Layout]:
@@ -366,10 +358,3 @@ def read_segment(path: Path, layout: Layout, index: int, disk: Disk) -> list[Rec
     except OSError:
         return []
     return scan(image, index, layout.segments).records
-
-
-def _current(folder: Path, layout: Layout, read: Callable[[Path, Layout, int], list[Record]]) -> list[Record]:
-    records = [record for i in range(layout.segments) for record in read(folder / layout.file(i), layout, i)]
-    newest = max((record.ordinal for record in records), default=0)
-    current = [record for record in records if record.ordinal > newest - layout.segments]
-    return sorted(current, key=lambda record: record.serial)

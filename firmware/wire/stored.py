@@ -17,6 +17,7 @@ from hal.types import Instant
 VERSION = 1
 
 _encode = json.JSONEncoder(separators=(",", ":")).encode
+_decode = json.JSONDecoder().decode
 
 
 class StoredError(ValueError):
@@ -52,9 +53,10 @@ def unpack_report(data: bytes) -> Report:
     _, panel, epoch, seq, code, mono_s, utc_s, synced, zone, incident, covert, drill, detail = row
     if not (isinstance(code, str) and code in CODES):
         raise StoredError(f"stored report: code {str(code)[:20]!r} is not in this firmware's table")
-    _all_of(str, zone=zone)
-    _all_of(bool, covert=covert, drill=drill)
-    _all_of(list, detail=detail)
+    _check(str, "zone", zone)
+    _check(bool, "covert", covert)
+    _check(bool, "drill", drill)
+    _check(list, "detail", detail)
     return Report(
         _id(panel, epoch, seq),
         code,
@@ -81,7 +83,8 @@ def unpack_mark(data: bytes) -> Mark:
         StoredError: The bytes are something else; the message says in which way.
     """
     _, panel, epoch, seq, step, by, person, mono_s, utc_s, synced = _row(data, 10, "mark")
-    _all_of(str, by=by, person=person)
+    _check(str, "by", by)
+    _check(str, "person", person)
     try:
         known = Step(step)
     except ValueError:
@@ -106,7 +109,7 @@ def unpack_gap(data: bytes) -> tuple[ReportId, ReportId, int]:
 
 def _row(data: bytes, length: int, what: str) -> list[Any]:
     try:
-        row = json.loads(data)
+        row = _decode(data.decode("ascii"))
     except (ValueError, RecursionError) as error:
         raise StoredError(f"stored {what}: no JSON ({error})") from None
     if not (isinstance(row, list) and row):
@@ -144,7 +147,7 @@ def _instant(mono_s: Any, utc_s: Any, synced: Any) -> Instant:
     numbers = type(mono_s) in (float, int) and type(utc_s) in (float, int)
     if not numbers or not (math.isfinite(mono_s) and math.isfinite(utc_s)):
         raise StoredError(f"stored record: no time: {str(mono_s)[:20]!r}, {str(utc_s)[:20]!r}")
-    _all_of(bool, synced=synced)
+    _check(bool, "synced", synced)
     return Instant(mono_s, utc_s, synced)
 
 
@@ -155,7 +158,6 @@ def _detail(pair: Any) -> tuple[str, str | int | bool]:
     return name, value
 
 
-def _all_of(kind: type, **values: Any) -> None:
-    for name, value in values.items():
-        if type(value) is not kind:
-            raise StoredError(f"stored record: {name} is no {kind.__name__}: {str(value)[:40]!r}")
+def _check(kind: type, name: str, value: Any) -> None:
+    if type(value) is not kind:
+        raise StoredError(f"stored record: {name} is no {kind.__name__}: {str(value)[:40]!r}")

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from rigs.disk import MemoryDisk
 
-from firmware.adapters.ring import Layout, Ring, read_rings
+from firmware.adapters.ring import Layout, Ring, layouts, read_ring
 from firmware.adapters.ring_format import NO_KEY, Draft, Kind
 
 FOLDER = Path("/state/ring")
@@ -212,7 +212,7 @@ def test_the_rest_of_a_torn_group_never_comes_back(disk):
     images = [last.load(index) for index in range(4)]
     last.start()
     assert [place.offset for place in last.append([draft("three")])] == [2 * 51]
-    found = read_rings(FOLDER, "r", disk.calls())[0].records
+    found = read_ring(FOLDER, LAYOUT, disk.calls())
     assert [record.payload for record in found] == [b"one", b"two", b"three"]
     assert any(record.payload == b"ghost" for record in images[0])
 
@@ -237,8 +237,7 @@ def test_a_reader_sees_the_present_lap_in_order_and_no_other_ring(disk):
         if not ring.has_room(150):
             ring.roll()
         ring.append([draft(f"{number:03}" + "x" * 80)])
-    (found,) = read_rings(FOLDER, "r", disk.calls())
-    assert found.layout == LAYOUT
-    numbers = [int(record.payload[:3]) for record in found.records]
+    assert layouts(FOLDER, "r", disk.calls()) == [LAYOUT]
+    numbers = [int(record.payload[:3]) for record in read_ring(FOLDER, LAYOUT, disk.calls())]
     assert numbers == list(range(numbers[0], 60))
     assert len(numbers) >= 3 * 7
