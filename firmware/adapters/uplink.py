@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from firmware.core.report import Report
     from firmware.wire.report import Site
     from hal.ports import Clock
+    from hal.types import Instant
 
 log = logging.getLogger(__name__)
 
@@ -298,28 +299,26 @@ class Uplink:
         while True:
             now = self._clock.now()
             while (out := self.link.pull(now.mono_s)) is not None:
-                self._pipe.publish(out.token, self._letter(out.item))
+                self._pipe.publish(out.token, self._letter(out.item, now))
             hungry = self.link.appetite() if self._backlog is not None else 0
             reports = self._backlog.take(hungry) if hungry and self._backlog is not None else []
             if not reports:
                 return
             self.link.feed(reports)
 
-    def _letter(self, item: Item) -> Letter:
+    def _letter(self, item: Item, now: Instant) -> Letter:
         match item:
             case Alarm(report, attempt):
-                return self._report(report, attempt)
+                return self._report(report, attempt, now)
             case Event(report):
-                return self._report(report, 1)
+                return self._report(report, 1, now)
             case Note():
                 return Letter(item.topic, item.payload, item.retain)
             case _:
                 assert_never(item)
 
-    def _report(self, report: Report, attempt: int) -> Letter:
-        payload = encode_report(
-            report, site=self._site, now=self._clock.now(), epoch=self._epoch, attempt=attempt, key=self._key
-        )
+    def _report(self, report: Report, attempt: int, now: Instant) -> Letter:
+        payload = encode_report(report, site=self._site, now=now, epoch=self._epoch, attempt=attempt, key=self._key)
         return Letter(topics.report(self._panel, report.cls), payload)
 
 

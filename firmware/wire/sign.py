@@ -16,7 +16,19 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-__all__ = ["KEY_BYTES", "KeyFileError", "WireError", "canonical", "exposure", "load_key", "seal", "sign", "verify"]
+__all__ = [
+    "KEY_BYTES",
+    "KeyFileError",
+    "WireError",
+    "canonical",
+    "exposure",
+    "load_key",
+    "seal",
+    "seal_text",
+    "sign",
+    "verify",
+    "write",
+]
 
 KEY_BYTES = 32
 _KEY_DIGITS = 2 * KEY_BYTES
@@ -77,9 +89,14 @@ def canonical(found: Mapping[str, Any]) -> bytes:
     if "mac" in found:
         found = {name: value for name, value in found.items() if name != "mac"}
     try:
-        return _ENCODER.encode(found).encode("utf-8")
+        return write(found).encode("utf-8")
     except UnicodeEncodeError:
         raise WireError("signature", "payload", "half a surrogate pair", "text that UTF-8 can hold") from None
+
+
+def write(found: Mapping[str, Any]) -> str:
+    """Canonical text of all of an object."""
+    return _ENCODER.encode(found)
 
 
 def sign(found: Mapping[str, Any], key: bytes) -> dict[str, Any]:
@@ -89,7 +106,11 @@ def sign(found: Mapping[str, Any], key: bytes) -> dict[str, Any]:
 
 def seal(found: Mapping[str, Any], key: bytes | None) -> bytes:
     """The payload of an object that is in our own hands: canonical JSON, with its `mac` last if there is a key."""
-    text = canonical(found)
+    return seal_text(canonical(found), key)
+
+
+def seal_text(text: bytes, key: bytes | None) -> bytes:
+    """The payload of canonical JSON that has no `mac` yet."""
     if key is None:
         return text
     return b'%s,"mac":"%s"}' % (text[:-1], _mac(text, key).encode("ascii"))

@@ -18,6 +18,7 @@ from firmware.wire.fields import UNPRINTABLE, WireError
 from firmware.wire.health import decode_health, encode_gone, encode_health
 from firmware.wire.receipt import decode_receipt, encode_receipt
 from firmware.wire.report import DETAIL_TEXT_MAX, Site, decode_report, encode_report
+from firmware.wire.sign import canonical
 from hal.types import Instant
 
 KEY = b"k" * 32
@@ -61,6 +62,7 @@ def test_what_a_report_says_is_read_again(report, now, epoch, attempt):
     payload = encode_report(report, site=SITE, now=now, epoch=epoch, attempt=attempt, key=KEY)
 
     schema.check("report", json.loads(payload))
+    assert payload.startswith(canonical(json.loads(payload))[:-1])
     read = decode_report(payload, KEY)
 
     assert (read.id, read.code, read.zone, read.incident) == (report.id, report.code, report.zone, report.incident)
@@ -118,6 +120,11 @@ def test_an_alarm_goes_out_whatever_stands_in_its_detail():
     assert len(str(detail["why"])) == DETAIL_TEXT_MAX
     assert detail["line"] == "a\ufffdb\ufffd[2J\ufffd"
     assert (detail["huge"], detail["half"]) == (str(2**80), "0.5")
+
+
+def test_a_detail_of_any_name_is_signed_with_the_rest():
+    named = dataclasses.replace(ALARM, detail=(("mac", "x"), ('quote"', "\\"), ("v", True)))
+    assert dict(decode_report(encode(named), KEY).detail) == {"mac": "x", 'quote"': "\\", "v": True}
 
 
 def test_an_unknown_key_is_ignored_and_an_unknown_code_is_believed():
