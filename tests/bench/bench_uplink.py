@@ -44,6 +44,8 @@ if TYPE_CHECKING:
 SIZE = 1024
 """Bytes of a report, as the raw client sends too."""
 EVENTS = 10_000
+BREATH_S = 0.001
+"""Between two measurements, so that none counts what the one before left to tidy up."""
 SILENCE_S = 0.035
 """Before a press is decided its level has held for 30 ms, and processors and caches have turned to other things."""
 NUMBERS = iter(range(1, 10**9))
@@ -135,7 +137,9 @@ def broker_with_listener(tls: ServerTls | None = None) -> Iterator[Mosquitto]:
             broker.stop()
 
 
-def measure_latency(count: int, tls: TlsConfig | None, server: ServerTls | None, silence_s: float = 0.0) -> list[Row]:
+def measure_latency(
+    count: int, tls: TlsConfig | None, server: ServerTls | None, silence_s: float = BREATH_S
+) -> list[Row]:
     """Order → PUBACK of the uplink and of the raw client, in turn; each after `silence_s`, as a press comes."""
     with broker_with_listener(server) as broker:
         panel, raw = Panel(broker.port, tls), RawClient(broker.port, tls)
@@ -151,7 +155,7 @@ def measure_latency(count: int, tls: TlsConfig | None, server: ServerTls | None,
         raw.close()
         panel.worker.stop(5)
     ours, theirs = ours[50:], theirs[50:]
-    kind = ("TLS" if tls else "TCP") + (f", after {silence_s * 1000:.0f} ms of silence" if silence_s else "")
+    kind = f"{'TLS' if tls else 'TCP'}, after {silence_s * 1000:.0f} ms of silence"
     ratio = quantile(ours, 0.5) / quantile(theirs, 0.5)
     note = f"{count} each in turn, {len(payload)} B, signed by ours, loopback mosquitto"
     return [
