@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import av
-import av.error
 
 from firmware.wire import media
 from firmware.wire.sign import load_key

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import av.error
+import av  # never a part of it alone: two threads that import it from both ends would each find a half
 
 from hal.encoder import H264Encoder
 from hal.errors import DeviceLost, NotSupported

@@ -8,7 +8,6 @@ import time
 from typing import Any, Final
 
 import av
-import av.error
 
 from hal.errors import DeviceLost
 from hal.urls import masked

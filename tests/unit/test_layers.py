@@ -57,3 +57,21 @@ LEAN = [*files("firmware/adapters"), *files("firmware/wire"), *files("firmware/c
 @pytest.mark.parametrize("file", LEAN, ids=str)
 def test_the_panel_process_imports_no_media_library(file):
     assert not {name.split(".")[0] for name in imports(file)} & {"av", "pyaudio"}
+
+
+def loaded(file: Path) -> list[str]:
+    """Modules that a file's own import loads, in their order; not those for types or inside functions."""
+    found: list[str] = []
+    for node in ast.parse(file.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Import):
+            found += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            found.append(node.module or "")
+    return found
+
+
+@pytest.mark.parametrize("file", [*files("hal"), *files("firmware")], ids=str)
+def test_a_part_of_pyav_is_loaded_after_the_whole(file):
+    """Threads that load `av.error` and `av` side by side wait for each other, and Python gives each a half."""
+    parts = [name for name in loaded(file) if name == "av" or name.startswith("av.")]
+    assert parts[:1] in ([], ["av"])
