@@ -13,7 +13,7 @@ from firmware.sim.runner import play, scenario_files
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from firmware.sim.events import Event
     from firmware.sim.runner import Outcome
@@ -38,17 +38,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     """Play; 0 when everything held, 1 when something did not, 2 when a file is no scenario."""
     status = 0
-    for file in [file for path in args.scenario for file in scenario_files(path)]:
-        try:
-            status = max(status, _play(file, args))
-        except ScenarioError as error:
+    for path in args.scenario:
+        files = list(scenario_files(path))
+        if not files:
+            _complain(path.stem, [f"{path}: no .scn file is in this folder"], args)
             status = 2
-            for problem in error.problems:
-                if args.json:
-                    _line(result="error", scenario=file.stem, why=problem)
-                else:
-                    sys.stderr.write(f"{problem}\n")
+        for file in files:
+            try:
+                status = max(status, _play(file, args))
+            except ScenarioError as error:
+                _complain(file.stem, error.problems, args)
+                status = 2
     return status
+
+
+def _complain(name: str, problems: Iterable[str], args: argparse.Namespace) -> None:
+    for problem in problems:
+        if args.json:
+            _line(result="error", scenario=name, why=problem)
+        else:
+            sys.stderr.write(f"{problem}\n")
 
 
 def _play(file: Path, args: argparse.Namespace) -> int:
@@ -67,7 +76,7 @@ def _play(file: Path, args: argparse.Namespace) -> int:
 
 def _shower(args: argparse.Namespace) -> Callable[[Event], None] | None:
     if args.json:
-        return lambda event: _line(at_s=round(event.at_s, 6), kind=event.kind, text=event.text, **event.data)
+        return lambda event: _line(at_s=round(event.at_s, 6), event=event.kind, text=event.text, data=dict(event.data))
     if args.verbose:
         return _show
     return None

@@ -104,7 +104,7 @@ class SimReceiver:
     def wants(self, topic: str) -> bool:
         """See `Subscriber.wants`."""
         kind, _, rest = topic.removeprefix(f"{topics.ROOT}/{self._panel}/").partition("/")
-        return kind in ("report", "health", "evidence", "live") or (kind == "result" and rest == self.name)
+        return kind in ("report", "health", "beat", "evidence", "live") or (kind == "result" and rest == self.name)
 
     def take(self, broker: Broker, topic: str, payload: bytes, *, retained: bool) -> None:
         """See `Subscriber.take`."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from firmware.sim.booths import PANEL_KEY, build, key_of
 from firmware.sim.clock import BoardClock, WorldClock
 from firmware.sim.events import Log
+from firmware.sim.language import ScenarioError
 from firmware.sim.machine import Machine
 from firmware.sim.network import Broker
 from firmware.sim.receivers import Desks, SimReceiver
@@ -60,8 +61,10 @@ class World:
         )
 
     def _make_media(self, seed: int) -> SimMedia:
-        from firmware.sim.media import SimMedia  # noqa: PLC0415 - loads FFmpeg
-
+        try:
+            from firmware.sim.media import SimMedia  # noqa: PLC0415 - loads FFmpeg
+        except ImportError as error:
+            raise ScenarioError([f"MEDIA on needs a library: {error}; install the extra gatebooth[media]"]) from error
         return SimMedia(
             self.config,
             clock=self.board_clock,

@@ -168,7 +168,12 @@ def test_json_lines_end_with_the_result(scenario, capsys):
     assert cli.main(["simulate", "--scenario", file, "--json"]) == 0
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert lines[-1]["result"] == "ok"
-    assert any(line.get("kind") == "report" and line.get("code") == "TA" for line in lines)
+    assert any(line.get("event") == "report" and line["data"]["code"] == "TA" for line in lines)
+
+
+def test_a_folder_without_scenarios_is_no_success(tmp_path, capsys):
+    assert cli.main(["simulate", "--scenario", str(tmp_path)]) == 2
+    assert "no .scn file is in this folder" in capsys.readouterr().err
 
 
 def test_files_can_be_kept(scenario, tmp_path):
