@@ -122,7 +122,7 @@ class App:
             clock,
             self.inbox.post,
             random53=parts.random53,
-            notify=self._wake_primary,
+            notify=self._wake_paths,
             disk=parts.disk,
         )
         self.epoch = self._recovery.epoch
@@ -155,7 +155,7 @@ class App:
         log.info("armed: panel %s epoch %d, %d zones", self._config.panel.id, self.epoch, len(self.panel.zones))
 
     def _connect(self) -> dict[str, Hand]:
-        """An uplink for every path; the first one also carries faults and status."""
+        """An uplink for every path; the core tells which one carries faults and status."""
         panel = self._config.panel
         panel_key = self._key("panel key", panel.key_file)
         keys = {receiver.name: self._receiver_key(receiver) for receiver in self._config.receiver}
@@ -170,7 +170,7 @@ class App:
                 site=Site(panel.name, panel.address, panel.latitude, panel.longitude),
                 panel_key=panel_key,
                 receivers=keys,
-                backlog=None if hands else self.journal.backlog,
+                backlog=self.journal.backlog,
                 pipe=pipe,
                 clock=self._parts.clock,
                 post=self.inbox.post,
@@ -191,7 +191,7 @@ class App:
                 self._outputs.put(effect)
             case e.Store() | e.Note() | e.Finish():
                 self._keeper.put(effect)
-            case e.Transmit():
+            case e.Transmit() | e.Lead():
                 self._uplinks[effect.path].put(effect)
             case e.Capture() | e.Seal():
                 if self._media is not None:
@@ -220,8 +220,9 @@ class App:
         for uplink in self._uplinks.values():
             uplink.put(order)
 
-    def _wake_primary(self) -> None:
-        self._uplinks[self._config.path[0].name].put(Wake())
+    def _wake_paths(self) -> None:
+        for uplink in self._uplinks.values():
+            uplink.put(Wake())
 
     def _key(self, source: str, file: Path | None) -> bytes | None:
         if file is None:

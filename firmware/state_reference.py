@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import sys
+from enum import StrEnum
+from typing import TYPE_CHECKING, TypeVar
 
+from firmware.core import link, path
 from firmware.core.codes import CODES
 from firmware.core.effects import PATTERNS
-from firmware.core.link import MOVES
 from firmware.core.report import Step
 from firmware.core.sounder import LAMP
 from firmware.core.zone import ZONE_KINDS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Was = TypeVar("Was", bound=StrEnum)
+How = TypeVar("How", bound=StrEnum)
 
 HEAD = """# States and tables
 
@@ -19,7 +27,7 @@ Drawn from the literals in the code (`python -m firmware.state_reference`); a te
 
 def page() -> str:
     """The whole page."""
-    sections = (HEAD, _chain(), _lamp(), _link(), _zones(), _codes())
+    sections = (HEAD, _chain(), _lamp(), _link(), _path(), _zones(), _codes())
     return "\n".join(sections)
 
 
@@ -39,8 +47,16 @@ def _beats(pattern: object) -> str:
 
 
 def _link() -> str:
-    rows = "".join(f"  {was.value} --> {now.value}: {move.value}\n" for (was, move), now in MOVES.items())
-    return f"## A path's connection\n\n```mermaid\nstateDiagram-v2\n{rows}```\n"
+    return f"## A path's connection\n\n{_diagram(link.MOVES)}"
+
+
+def _path() -> str:
+    return f"## What is known of a path\n\n{_diagram(path.MOVES)}"
+
+
+def _diagram(moves: Mapping[tuple[Was, How], Was]) -> str:
+    rows = "".join(f"  {was.value} --> {now.value}: {move.value}\n" for (was, move), now in moves.items())
+    return f"```mermaid\nstateDiagram-v2\n{rows}```\n"
 
 
 def _zones() -> str:

@@ -94,8 +94,8 @@ class Inputs:
         self._unheard[name] += 1
         if self._unheard[name] == DEAF_AFTER:
             why = (
-                f"{DEAF_AFTER} level changes were found by re-reading alone; alarms come up to {1 / POLL_HZ:.2f} s later; "
-                "restart the panel, then check the GPIO driver"
+                f"{DEAF_AFTER} level changes were found by re-reading alone; alarms come up to {1 / POLL_HZ:.2f} s "
+                "later; restart the panel, then check the GPIO driver"
             )
             self._post(Trouble(f"edges of loop {name}", why))
 

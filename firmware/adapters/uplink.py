@@ -1,7 +1,7 @@
 """The uplink: one path's actor. It owns the link (what to send when) and the pipe (how it travels).
 
-Transmit, Health, Reply, Wake ─▶ Link ─▶ wire ─▶ Pipe ─▶ broker
-PathUp, PathDown, Brokered, Refused, Receipt, Command ◀─ wire ◀─ Pipe ◀─ broker
+Transmit, Health, Reply, Lead, Wake ─▶ Link ─▶ wire ─▶ Pipe ─▶ broker
+PathUp, PathDown, Beat, Echo, Brokered, Refused, Receipt, Command ◀─ wire ◀─ Pipe ◀─ broker
 """
 
 from __future__ import annotations
@@ -11,11 +11,13 @@ import math
 from typing import TYPE_CHECKING, assert_never
 
 from firmware.adapters.backlog import Backlog, Wake
+from firmware.adapters.heart import Heart
 from firmware.adapters.pipe import Answered, Incoming, Letter, Lost, Pipe, PipeError, PipeEvent, Ready
-from firmware.core.effects import Health, Reply, Transmit
-from firmware.core.facts import Brokered, PathDown, PathUp, Refused, Trouble, TroubleOver
+from firmware.core.effects import Health, Lead, Reply, Transmit
+from firmware.core.facts import Beat, Brokered, Echo, PathDown, PathUp, Refused, Trouble, TroubleOver
 from firmware.core.link import Alarm, Due, Event, Link, Note, State
 from firmware.wire import topics
+from firmware.wire.beat import decode_echo
 from firmware.wire.command import CommandGate, CommandRefused, encode_result
 from firmware.wire.fields import WireError
 from firmware.wire.health import encode_gone, encode_health
@@ -54,7 +56,7 @@ class Uplink:
         site: Where it stands.
         panel_key: Signs reports, health and results; None leaves them unsigned.
         receivers: The configured receivers with the keys shared with them.
-        backlog: Where faults and status come from; None on all paths but the primary.
+        backlog: Where faults and status come from while this path leads; with one, it leads until it is told otherwise.
         pipe: The connection.
         clock: Both clocks.
         post: Where facts go.
@@ -89,6 +91,8 @@ class Uplink:
         self._key = panel_key
         self._receivers = receivers
         self._backlog = backlog
+        self._leads = backlog is not None
+        self._heart = Heart(panel_id, epoch, config.name, panel_key)
         self._pipe = pipe
         self._clock = clock
         self._post = post
@@ -103,7 +107,7 @@ class Uplink:
     # ── the actor ──────────────────────────────────────────────────────────────────────────────────────────────────
 
     def handle(self, order: object) -> None:
-        """Obey a `Transmit` of this path, a `Health`, a `Reply` or a `Wake`.
+        """Obey a `Transmit` of this path, a `Health`, a `Reply`, a `Lead` or a `Wake`.
 
         Raises:
             TypeError: Any other order.
@@ -118,6 +122,8 @@ class Uplink:
                 if (order.origin, order.command) in self._asked:
                     del self._asked[order.origin, order.command]
                     self._note_reply(order)
+            case Lead():
+                self._lead(order)
             case Wake():
                 pass
             case _:
@@ -136,12 +142,13 @@ class Uplink:
                 self._give_up()
             case Due.NOTHING:
                 pass
+        self._beat()
         self._doorman.settle(now_s)
         self._pump()
 
     def next_deadline(self) -> float:
         """Monotonic seconds of the next `tick` that is wanted."""
-        return min(self.link.next_deadline(), self._pipe.next_deadline(), self._doorman.quiet_s)
+        return min(self.link.next_deadline(), self._pipe.next_deadline(), self._doorman.quiet_s, self._heart.due_s)
 
     def wait(self, fd: int, timeout_s: float) -> None:
         """Wait for an order (`fd` becomes readable), for the connection, or for the time to pass; for the `Worker`."""
@@ -161,6 +168,23 @@ class Uplink:
             why = f"path {self._path} holds as many alarms as it can; this one is repeated later"
             self._post(Refused(self._path, order.report.id, 0, why))
 
+    def _lead(self, order: Lead) -> None:
+        """Take over faults and status reports, or give back what this path holds of them."""
+        if self._leads and not order.leading and self._backlog is not None:
+            self.link.forget_events()
+            self._backlog.give_back()
+        self._leads = order.leading
+        if self.link.state is State.UP:
+            self._heart.hurry(self._clock.now().mono_s)
+        self._beat()
+
+    def _beat(self) -> None:
+        now = self._clock.now()
+        if self.link.state is not State.UP or now.mono_s < self._heart.due_s:
+            return
+        self.link.note(Note("beat", topics.beat(self._panel), self._heart.beat(now, leads=self._leads)))
+        self._post(Beat(self._path))
+
     def _note_health(self) -> None:
         if self._health is None or self.link.state is not State.UP:
             return
@@ -177,7 +201,8 @@ class Uplink:
     # ── the connection ─────────────────────────────────────────────────────────────────────────────────────────────
 
     def _open(self) -> None:
-        subscribe = (topics.receipt(self._panel, "+"), topics.command(self._panel, "+"))
+        kinds = (topics.receipt, topics.command, topics.echo)
+        subscribe = tuple(topic(self._panel, "+") for topic in kinds)
         gone = encode_gone(panel=self._panel, epoch=self._epoch, key=self._key)
         try:
             self._pipe.open(subscribe, Letter(topics.health(self._panel), gone, retain=True))
@@ -193,6 +218,7 @@ class Uplink:
 
     def _lost(self, why: str, *, overdue: bool = False) -> None:
         self.link.lost(self._clock.now().mono_s, self._random01(), overdue=overdue)
+        self._heart.rest()
         if self._backlog is not None:
             self._backlog.give_back()
         self._tell_down(why)
@@ -213,6 +239,8 @@ class Uplink:
         self._told_down = None
         log.info("path %s is up", self._path)
         self._post(PathUp(self._path))
+        self._heart.hurry(self._clock.now().mono_s)
+        self._beat()
 
     def _stand(self, what: str, why: str) -> None:
         source = f"path {self._path} {what}"
@@ -284,6 +312,12 @@ class Uplink:
         kind, _, receiver = event.topic.removeprefix(f"{topics.ROOT}/{self._panel}/").partition("/")
         if kind == "receipt":
             self._post(decode_receipt(event.payload, receiver=receiver, panel=self._panel, receivers=self._receivers))
+            self._post(Echo(self._path, receiver))
+        elif kind == "echo":
+            self._heart.hear(
+                decode_echo(event.payload, receiver=receiver, panel=self._panel, receivers=self._receivers)
+            )
+            self._post(Echo(self._path, receiver))
         elif kind == "command":
             command = self._gate.admit(event.payload, receiver=receiver, now=self._clock.now())
             self._asked[command.origin, command.id] = None
@@ -300,7 +334,7 @@ class Uplink:
             now = self._clock.now()
             while (out := self.link.pull(now.mono_s)) is not None:
                 self._pipe.publish(out.token, self._letter(out.item, now))
-            hungry = self.link.appetite() if self._backlog is not None else 0
+            hungry = self.link.appetite() if self._leads else 0
             reports = self._backlog.take(hungry) if hungry and self._backlog is not None else []
             if not reports:
                 return

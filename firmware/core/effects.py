@@ -88,6 +88,14 @@ class Transmit:
 
 
 @dataclass(frozen=True, slots=True)
+class Lead:
+    """Whether a path carries faults and status reports and beats every 10 s, or rests and beats every 15 min."""
+
+    path: str
+    leading: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Capture:
     """Open pickup and cameras for an incident; `until_s` is the monotonic end if nobody seals it before."""
 
@@ -151,5 +159,5 @@ class Say:
     text: str
 
 
-Effect = Drive | Store | Note | Finish | Transmit | Capture | Seal | Health | Reply | Progress | Say
+Effect = Drive | Store | Note | Finish | Transmit | Lead | Capture | Seal | Health | Reply | Progress | Say
 """Everything that `Panel.handle` returns."""

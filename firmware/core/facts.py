@@ -70,17 +70,32 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True)
 class PathUp:
-    """A path carries reports again."""
+    """A path's connection carries reports; whether a receiver is at its other end is told by `Echo`."""
 
     path: str
 
 
 @dataclass(frozen=True, slots=True)
 class PathDown:
-    """A path carries nothing."""
+    """A path's connection is gone."""
 
     path: str
     why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Beat:
+    """A heartbeat went out over a path; an echo is awaited."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Echo:
+    """A receiver was heard over a path: it echoed a beat or answered a report, its signature already checked."""
+
+    path: str
+    receiver: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +200,8 @@ Fact = (
     | Receipt
     | PathUp
     | PathDown
+    | Beat
+    | Echo
     | Command
     | EvidenceFile
     | EvidenceSealed

@@ -188,6 +188,10 @@ class Link:
         """Take events out of the backlog, no more than `appetite` said."""
         self._events.extend(Event(report) for report in reports)
 
+    def forget_events(self) -> None:
+        """Let go of the events that are not under way: another path takes them."""
+        self._events.clear()
+
     def appetite(self) -> int:
         """How many events could be used now."""
         if self.state is not State.UP or self._alarms or self._paused:

@@ -16,11 +16,13 @@ from firmware.core.effects import (
     Capture,
     Effect,
     Health,
+    Lead,
     Store,
 )
 from firmware.core.incident import ORDER, Incident
 from firmware.core.ledger import Ledger
 from firmware.core.maker import Maker
+from firmware.core.path import Supervision
 from firmware.core.report import Mark, Report, ReportId, Scalar, Step
 from firmware.core.sounder import Sounder
 from firmware.core.timers import Timers
@@ -30,8 +32,8 @@ from hal.types import Instant, Level, LoopState
 if TYPE_CHECKING:
     from firmware.core.debounce import Decision
 
-PATH_GRACE_S = 15.0
-"""A path that is back within this time was a flap, not a loss: SP6 asks for the report within 20 s."""
+RECEIVER_SILENT_S = 30.0
+"""A receiver that is not heard for three beats, while another one is, is out of order."""
 
 HEALTH_S = 30.0
 HEALTH_SETTLE_S = 0.5
@@ -78,7 +80,8 @@ class Panel:
         self._commands = Commands(self.zones, self.ledger, self.troubles, self._make)
         self._sounder = Sounder()
         self._timers: Timers[tuple[str, str]] = Timers()
-        self._path_lost: set[str] = set()
+        self._paths = Supervision(spec.paths)
+        self._leader = ""
         self._captured: dict[ReportId, bool] = {}
         self._health: Health | None = None
         self._health_s = 0.0
@@ -99,8 +102,9 @@ class Panel:
         visible = sum(not incident.covert for incident in self.ledger.open())
         if visible:
             effects.append(self._make.say("restored", count=visible))
-        for path in self._spec.paths:
-            self._timers.set(("path", path), now.mono_s + PATH_GRACE_S)
+        self._paths.start(now.mono_s)
+        for receiver in self._spec.receivers:
+            self._timers.set(("receiver", receiver), now.mono_s + RECEIVER_SILENT_S)
         self._timers.set(("health", ""), now.mono_s + HEALTH_SETTLE_S)
         started = self._make.report(
             "RR", now, detail=(("version", self._spec.version), ("restored", len(self.ledger.open())))
@@ -113,7 +117,7 @@ class Panel:
         Returns:
             Effects in the order in which they are to be obeyed: what the booth sees and hears comes first.
         """
-        effects = self._dispatch(fact, now) + self.ledger.due(now)
+        effects = self._dispatch(fact, now) + self.ledger.due(now) + self._path_losses(now)
         while (key := self._timers.pop(now.mono_s)) is not None:
             effects += self._due(key, now)
         if any(not isinstance(effect, Health) for effect in effects):
@@ -122,7 +126,9 @@ class Panel:
 
     def next_deadline(self) -> float:
         """Monotonic time at which a `Tick` is wanted; infinite when none is."""
-        return min(self._timers.next(), self.ledger.timers.next(), self._sounder.deadline_s)
+        return min(
+            self._timers.next(), self.ledger.timers.next(), self._sounder.deadline_s, self._paths.next_deadline()
+        )
 
     def _dispatch(self, fact: f.Fact, now: Instant) -> list[Effect]:  # noqa: C901, PLR0911, PLR0912 - the table of facts
         match fact:
@@ -144,6 +150,11 @@ class Panel:
                 return self._receipt(fact, now)
             case f.PathUp() | f.PathDown():
                 return self._path(fact, now)
+            case f.Beat():
+                self._paths.beat(fact.path, now.mono_s)
+                return []
+            case f.Echo():
+                return self._echo(fact, now)
             case f.Command():
                 return self._commands.obey(fact, now)
             case f.EvidenceFile():
@@ -267,28 +278,48 @@ class Panel:
     def _path(self, fact: f.PathUp | f.PathDown, now: Instant) -> list[Effect]:
         path, up = fact.path, self.ledger.paths_up
         if isinstance(fact, f.PathDown):
-            told = [self._make.say("path-down", path=path, why=fact.why)]
+            told = self._make.say("path-down", path=path, why=fact.why)
             if path not in up:
-                return [*told]
+                return [told]
             up.discard(path)
-            self._timers.set(("path", path), now.mono_s + PATH_GRACE_S)
+            self._paths.away(path, now.mono_s)
             # Whoever connects hurries only for alarms that it holds: not for those that a broker took or refused.
-            return [*self.ledger.resend(path), *told]
+            return [*self.ledger.resend(path), told]
         if path in up:
             return []
         up.add(path)
-        self._timers.clear(("path", path))
-        effects: list[Effect] = [*self.ledger.resend(path), self._make.say("path-up", path=path)]
-        if path in self._path_lost:
-            self._path_lost.discard(path)
-            self.troubles.pop(f"path {path}", None)
-            effects.append(Store(self._make.report("YK", now, detail=(("path", path),))))
+        return [*self.ledger.resend(path), self._make.say("path-up", path=path)]
+
+    def _echo(self, fact: f.Echo, now: Instant) -> list[Effect]:
+        self._timers.set(("receiver", fact.receiver), now.mono_s + RECEIVER_SILENT_S)
+        effects = self._trouble_over(f"receiver {fact.receiver}", now)
+        if self._paths.echo(fact.path):
+            self.troubles.pop(f"path {fact.path}", None)
+            effects += [Store(self._make.report("YK", now, detail=(("path", fact.path),)))]
+            effects += [self._make.say("path-back", path=fact.path)]
         return effects
 
-    def _path_loss(self, path: str, now: Instant) -> list[Effect]:
-        self._path_lost.add(path)
-        self.troubles[f"path {path}"] = False
-        return [Store(self._make.report("YC", now, detail=(("path", path),)))]
+    def _path_losses(self, now: Instant) -> list[Effect]:
+        effects: list[Effect] = []
+        for path in self._paths.late(now.mono_s):
+            self.troubles[f"path {path}"] = False
+            effects += [Store(self._make.report("YC", now, detail=(("path", path),)))]
+            effects += [self._make.say("path-lost", path=path)]
+        return effects
+
+    def _receiver_silent(self, receiver: str, now: Instant) -> list[Effect]:
+        self._timers.set(("receiver", receiver), now.mono_s + RECEIVER_SILENT_S)
+        if not self._paths.alive:  # the path's own loss says it already
+            return []
+        why = self._make.words("silent", receiver=receiver, seconds=round(RECEIVER_SILENT_S))
+        return self._trouble(f"receiver {receiver}", why, now)
+
+    def _lead(self) -> list[Effect]:
+        """Tell every path whether it leads, when that changes."""
+        if self._paths.leader == self._leader:
+            return []
+        self._leader = self._paths.leader
+        return [Lead(path, path == self._leader) for path in self._spec.paths]
 
     def _trouble(
         self,
@@ -345,8 +376,8 @@ class Panel:
             case "presses":
                 zone = self.zones[name]
                 return self._alarm(zone, now.mono_s, now) if zone.incident else []
-            case "path":
-                return self._path_loss(name, now)
+            case "receiver":
+                return self._receiver_silent(name, now)
             case _:
                 return self._tell_health(now)
 
@@ -365,5 +396,5 @@ class Panel:
         """Bring the outputs in line with the state; what the booth sees goes to the front."""
         trouble = any(not covert for covert in self.troubles.values())
         incidents = self.ledger.incidents.values()
-        drives = self._sounder.orders(incidents, path_up=bool(self.ledger.paths_up), trouble=trouble, now_s=now.mono_s)
-        return [*drives, *effects]
+        drives = self._sounder.orders(incidents, path_up=self._paths.alive, trouble=trouble, now_s=now.mono_s)
+        return [*drives, *self._lead(), *effects]

@@ -33,6 +33,12 @@ WORDS: dict[str, tuple[str, str]] = {
     "trouble-over": ("故障恢复 {source}", "trouble over: {source}"),
     "path-up": ("路径 {path} 已连通", "path {path} is up"),
     "path-down": ("路径 {path} 中断：{why}", "path {path} is down: {why}"),
+    "path-lost": ("路径 {path}：接警台无应答", "path {path}: no receiver answers"),
+    "path-back": ("路径 {path}：接警台恢复应答", "path {path}: a receiver answers"),
+    "silent": (
+        "接警台 {receiver} 已 {seconds} 秒无应答；请检查其程序和网络",
+        "receiver {receiver} has been silent for {seconds} s; check its program and its network",
+    ),
     "stuck": ("按钮按住超过 {limit} 秒", "button held longer than {limit} s"),
     "chatter": ("触点抖动：一分钟内超过 {limit} 次", "contact chatters: more than {limit} times in a minute"),
     "open": ("回路断线", "loop is cut"),

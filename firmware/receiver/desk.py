@@ -22,6 +22,7 @@ from firmware.wire.report import AGE_UNKNOWN
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from firmware.wire.beat import Pulse
     from firmware.wire.command import Result
     from firmware.wire.health import ReceivedHealth
     from firmware.wire.report import ReceivedReport, Site
@@ -83,6 +84,10 @@ class Incident:
         return not self.reset and Step.CLOSED not in self.steps
 
 
+PATHS_MAX = 16
+"""Paths of one panel whose heartbeats are told apart."""
+
+
 @dataclass(slots=True)
 class PanelView:
     """One panel as the desk knows it."""
@@ -91,6 +96,8 @@ class PanelView:
     health: ReceivedHealth | None = None
     site: Site | None = None
     epoch: int = -1
+    beats: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """Epoch and count of the last heartbeat by path."""
     ahead_s: collections.deque[float] = field(default_factory=lambda: collections.deque(maxlen=CLOCK_SAMPLES))
     """How far the panel's monotonic clock is ahead of the desk's, by its latest words; delays only make it smaller."""
 
@@ -151,6 +158,24 @@ class Desk:
         if health.at is not None:
             self._learn(view, health.epoch, health.at.mono_ms, now)
         return [*acts, e.HealthCame(health, retained)]
+
+    def beat(self, pulse: Pulse, now: e.Moment) -> list[e.Act]:
+        """Take a heartbeat: echo it, unless it is a recording or from a panel in this one's place."""
+        view = self._view(pulse.panel)
+        last_epoch, last_count = view.beats.get(pulse.path, (-1, 0))
+        if (pulse.epoch, pulse.count) <= (last_epoch, last_count):
+            if (pulse.epoch, pulse.count) == (last_epoch, last_count):
+                return []  # QoS 1 delivers twice
+            why = (
+                f"heartbeat {pulse.epoch}/{pulse.count} of path {pulse.path} is older than "
+                f"{last_epoch}/{last_count}: a recording, or another panel in its place"
+            )
+            return [e.Warned(pulse.panel, why)]
+        view.beats[pulse.path] = (pulse.epoch, pulse.count)
+        if len(view.beats) > PATHS_MAX:
+            del view.beats[next(iter(view.beats))]
+        self._learn(view, pulse.epoch, pulse.mono_ms, now)
+        return [e.Pulsed(pulse)]
 
     def result(self, result: Result) -> list[e.Act]:
         """Take a panel's answer to a command."""

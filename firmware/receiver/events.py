@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from firmware.core.facts import Command, Receipt
     from firmware.core.report import ReportId, Step
     from firmware.receiver.evidence import Saved
+    from firmware.wire.beat import Pulse
     from firmware.wire.command import Result
     from firmware.wire.health import ReceivedHealth
     from firmware.wire.report import ReceivedReport
@@ -33,6 +34,13 @@ class Answer:
 
     receipt: Receipt
     utc_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pulsed:
+    """Send the echo of a heartbeat."""
+
+    pulse: Pulse
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,5 +169,5 @@ class LinkChanged:
 Shown = ReportCame | StepTaken | FileSaved | Sealed | HealthCame | ResultCame | Lost | Warned | Restored | LinkChanged
 """Everything that a screen or a JSON line can show."""
 
-Act = Answer | Order | Shown
+Act = Answer | Pulsed | Order | Shown
 """Everything that the desk's logic returns."""

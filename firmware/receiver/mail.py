@@ -11,6 +11,7 @@ from firmware.receiver import events as e
 from firmware.receiver.link import Letter
 from firmware.receiver.memory import KeptAlarm, KeptStep
 from firmware.wire import topics
+from firmware.wire.beat import decode_beat, encode_echo
 from firmware.wire.command import decode_result, encode_command
 from firmware.wire.fields import PANEL_PATTERN, WireError
 from firmware.wire.health import decode_health
@@ -132,6 +133,9 @@ class MailRoom:
                 case e.Answer(receipt=receipt):
                     payload = encode_receipt(receipt, at_utc_ms=act.utc_ms, key=self._receiver_key)
                     letters.append(Letter(topics.receipt(receipt.id.panel, self._name), payload))
+                case e.Pulsed(pulse=pulse):
+                    payload = encode_echo(pulse, receiver=self._name, key=self._receiver_key)
+                    letters.append(Letter(topics.echo(pulse.panel, self._name), payload))
                 case e.Order():
                     shown += self._order(act, letters)
                 case e.StepTaken() if act.step is not Step.RECEIVED:
@@ -173,6 +177,10 @@ class MailRoom:
                 health = decode_health(payload, self._keys.of(panel))
                 _same_panel("health", health.panel, panel)
                 return self._desk.health(health, self._now(), retained=retained)
+            case "beat":
+                pulse = decode_beat(payload, self._keys.of(panel))
+                _same_panel("beat", pulse.panel, panel)
+                return self._desk.beat(pulse, self._now())
             case "result":
                 result = decode_result(payload, self._keys.of(panel))
                 _same_panel("result", result.panel, panel)

@@ -95,7 +95,7 @@ class Watch:
             self._desk, args.name, keys=keys, receiver_key=receiver_key, now=_now, memory=self._memory
         )
         subscribe = tuple(
-            (f"{topics.ROOT}/{args.panel}/{rest}", 1) for rest in ("report/+", "health", f"result/{args.name}")
+            (f"{topics.ROOT}/{args.panel}/{rest}", 1) for rest in ("report/+", "beat", "health", f"result/{args.name}")
         )
         self._link = Link(
             link, subscribe, self._take, lambda up, why: self._show.show(e.LinkChanged("reports", up, why))

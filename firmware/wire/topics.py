@@ -39,6 +39,16 @@ def health(panel: str) -> str:
     return f"{ROOT}/{panel}/health"
 
 
+def beat(panel: str) -> str:
+    """Panel to receivers, QoS 1: a heartbeat of one path."""
+    return f"{ROOT}/{panel}/beat"
+
+
+def echo(panel: str, receiver: str) -> str:
+    """Receiver to panel, QoS 1: the answer to a heartbeat; `+` as receiver subscribes to all."""
+    return f"{ROOT}/{panel}/echo/{receiver}"
+
+
 def live_audio(incident: ReportId) -> str:
     """Panel to receivers, QoS 0, media connection: one Opus frame of 20 ms."""
     return f"{ROOT}/{incident.panel}/live/{incident.epoch}-{incident.seq}/audio"

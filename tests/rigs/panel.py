@@ -19,6 +19,7 @@ from rigs.schema import judge
 from firmware.core.facts import Receipt
 from firmware.core.report import Step
 from firmware.wire import topics
+from firmware.wire.beat import decode_beat, encode_echo
 from firmware.wire.receipt import encode_receipt
 from firmware.wire.report import ReceivedReport, decode_report
 
@@ -227,7 +228,14 @@ class Desk:
     """A receiver that acknowledges every alarm at once, and keeps everything it got."""
 
     def __init__(
-        self, name: str, port: int, *, key: bytes | None, panel_key: bytes | None = None, tls: Any = None, strict: bool = True
+        self,
+        name: str,
+        port: int,
+        *,
+        key: bytes | None,
+        panel_key: bytes | None = None,
+        tls: Any = None,
+        strict: bool = True,
     ) -> None:
         from paho.mqtt.client import CallbackAPIVersion, Client, MQTTv5  # noqa: PLC0415 - a test's own client
 
@@ -242,7 +250,9 @@ class Desk:
         self._client = Client(CallbackAPIVersion.VERSION2, client_id=f"desk-{name}", protocol=MQTTv5)
         if tls is not None:
             self._client.tls_set(**tls)
-        self._client.on_connect = lambda client, *_: client.subscribe(f"{topics.ROOT}/+/report/#", qos=1)
+        self._client.on_connect = lambda client, *_: client.subscribe(
+            [(f"{topics.ROOT}/+/report/#", 1), (f"{topics.ROOT}/+/beat", 1)]
+        )
         self._client.on_subscribe = lambda *_: self._ready.set()
         self._client.on_message = self._take
         self._client.connect("127.0.0.1", port)
@@ -260,6 +270,12 @@ class Desk:
                     return report
         raise AssertionError(f"{self.name} saw no {code} within {patience_s} s")
 
+    def _echo(self, client: Any, payload: bytes) -> None:
+        pulse = decode_beat(payload, self._panel_key)
+        if self.answering:
+            answer = encode_echo(pulse, receiver=self.name, key=self._key)
+            client.publish(topics.echo(pulse.panel, self.name), answer, qos=1)
+
     def count(self, code: str) -> int:
         """How many reports of a code have come and not been taken."""
         return sum(report.code == code for _, report in list(self.reports.queue))
@@ -275,6 +291,9 @@ class Desk:
                 judge(message.topic, message.payload)
         except AssertionError as error:
             self.faults.append(str(error))
+        if message.topic.endswith("/beat"):
+            self._echo(client, message.payload)
+            return
         report = decode_report(message.payload, self._panel_key)
         if self.answering and report.cls.value == "alarm":
             word = Receipt(self.name, report.id, Step.RECEIVED, "")

@@ -30,6 +30,8 @@ KINDS = {
     r"command/[^/]+": "command",
     r"result/[^/]+": "result",
     r"health": "health",
+    r"beat": "beat",
+    r"echo/[^/]+": "echo",
     r"evidence/\d+-\d+/[^/]+": "evidence",
     r"evidence-receipt/[^/]+": "evidence-receipt",
     r"live/\d+-\d+/audio": "live",

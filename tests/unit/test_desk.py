@@ -11,6 +11,7 @@ from firmware.receiver import desk as desk_module
 from firmware.receiver import events as e
 from firmware.receiver.desk import Desk
 from firmware.receiver.numbers import GAP_S
+from firmware.wire.beat import Pulse
 from firmware.wire.command import Result
 from firmware.wire.health import ReceivedHealth
 from firmware.wire.report import Site, Stamp, decode_report, encode_report
@@ -281,3 +282,31 @@ def test_a_flood_of_panels_and_epochs_keeps_memory_bounded(desk, monkeypatch):
         desk.report(status(1, epoch=epoch), at(0.0))
     assert len(desk.panels) == 50
     assert len(desk.panels[PANEL].epochs) == desk_module.EPOCHS_MAX
+
+
+# ── heartbeats ──
+
+
+def beats(desk, *pulses):
+    return [act for epoch, count in pulses for act in desk.beat(Pulse(PANEL, epoch, "main", count, 1000), at(0.0))]
+
+
+def test_a_heartbeat_is_echoed_once_with_its_own_numbers(desk):
+    (act,) = beats(desk, (3, 1), (3, 1))
+    assert act == e.Pulsed(Pulse(PANEL, 3, "main", 1, 1000))
+
+
+def test_a_heartbeat_of_a_later_epoch_begins_anew(desk):
+    assert all(isinstance(act, e.Pulsed) for act in beats(desk, (3, 900), (4, 1)))
+
+
+@pytest.mark.parametrize("old", [(3, 1), (2, 99)], ids=["an older count", "an older epoch"])
+def test_an_older_heartbeat_is_a_recording_or_another_panel_and_is_not_echoed(desk, old):
+    *_, act = beats(desk, (3, 2), old)
+    assert isinstance(act, e.Warned)
+    assert "another panel in its place" in act.text
+
+
+def test_paths_count_for_themselves(desk):
+    acts = desk.beat(Pulse(PANEL, 3, "wire", 50, 0), at(0.0)) + desk.beat(Pulse(PANEL, 3, "radio", 1, 0), at(0.0))
+    assert [type(act) for act in acts] == [e.Pulsed, e.Pulsed]

@@ -319,22 +319,82 @@ def test_nobody_subscribed_is_a_fault_of_the_path_and_not_a_receipt():
 # ── paths and troubles ──
 
 
-def test_a_lost_path_is_reported_within_twenty_seconds_and_its_return_too():
-    r = rig()
-    r.post(f.PathUp("main"))
-    r.post(f.PathDown("main", "refused"))
-    assert r.stored("YC", r.pass_time(14)) == []
-    assert len(r.stored("YC", r.pass_time(6))) == 1
-    assert len(r.stored("YK", r.post(f.PathUp("main")))) == 1
+def echoed(**changes):
+    """A panel whose first path has just been echoed over by both receivers."""
+    r = rig(**changes)
+    path = changes.get("paths", ("main",))[0]
+    r.post(f.PathUp(path))
+    for receiver in ("110", "station"):
+        r.post(f.Echo(path, receiver))
+    r.effects.clear()
+    return r
 
 
-def test_a_flap_is_no_loss():
-    r = rig()
-    r.post(f.PathUp("main"))
+def live(r, seconds, path="main", receivers=("110", "station"), beat=10.0):
+    """Time in which every beat is echoed."""
+    got = []
+    for _ in range(round(seconds / beat)):
+        got += r.post(f.Beat(path))
+        for receiver in receivers:
+            got += r.post(f.Echo(path, receiver))
+        got += r.pass_time(beat)
+    return got
+
+
+def test_a_path_over_which_nobody_echoes_is_lost_within_twenty_seconds_though_it_is_connected():
+    r = echoed()
+    live(r, 60)
+    died = r.mono_s
+    effects = r.post(f.Beat("main")) + r.pass_time(10)
+    assert len(r.stored("YC", effects)) == 1
+    assert r.mono_s - died <= 20
+    assert len(r.stored("YK", r.post(f.Echo("main", "110")))) == 1
+
+
+def test_a_connection_that_stays_away_is_a_loss_and_one_that_is_back_in_time_is_a_flap():
+    r = echoed()
     r.post(f.PathDown("main", "reset by peer"))
     r.pass_time(3)
     r.post(f.PathUp("main"))
-    assert r.stored("YC", r.pass_time(60)) == []
+    r.post(f.Echo("main", "110"))
+    assert r.stored("YC", live(r, 60)) == []
+    r.post(f.PathDown("main", "refused"))
+    assert len(r.stored("YC", r.pass_time(20))) == 1
+
+
+def test_the_path_lamp_is_lit_only_while_a_receiver_echoes():
+    r = rig()
+    assert Role.PATH_LAMP not in shown(r.post(f.PathUp("main")))
+    assert shown(r.post(f.Echo("main", "110")))[Role.PATH_LAMP] is Pattern.STEADY
+    r.post(f.Beat("main"))
+    assert shown(r.pass_time(10))[Role.PATH_LAMP] is Pattern.OFF
+
+
+def test_one_silent_receiver_beside_a_living_one_is_a_trouble_of_its_own():
+    r = echoed()
+    effects = live(r, 60, receivers=("110",))
+    (trouble,) = r.stored("YX", effects)
+    assert dict(trouble.detail)["source"] == "receiver station"
+    assert r.stored("YC", effects) == []
+    assert len(r.stored("YZ", r.post(f.Echo("main", "station")))) == 1
+
+
+def test_the_backup_leads_when_the_primary_is_lost_and_rests_when_it_is_back():
+    r = echoed(paths=("wire", "radio"))
+    r.post(f.PathUp("radio"))
+    r.post(f.Echo("radio", "110"))
+    r.post(f.Beat("wire"))
+    leads = r.of(e.Lead, r.pass_time(10))
+    assert leads == [e.Lead("wire", leading=False), e.Lead("radio", leading=True)]
+    assert r.of(e.Lead, r.post(f.Echo("wire", "110"))) == [
+        e.Lead("wire", leading=True),
+        e.Lead("radio", leading=False),
+    ]
+
+
+def test_the_first_path_leads_from_the_start():
+    r = Rig(Panel(spec(paths=("wire", "radio")), 1))
+    assert r.of(e.Lead, r.start()) == [e.Lead("wire", leading=True), e.Lead("radio", leading=False)]
 
 
 def test_a_path_that_never_came_up_is_reported():
@@ -472,13 +532,12 @@ def test_a_hold_up_shows_and_says_nothing_at_the_booth():
 
 @pytest.mark.parametrize("trouble", ["stuck", "refused", "not stored"])
 def test_no_trouble_that_a_hold_up_causes_lights_the_lamp(trouble):
-    r = rig()
-    r.post(f.PathUp("main"))
+    r = echoed()
     effects = r.press("foot-bar")
     (alarm,) = r.stored("HA", effects)
     r.effects.clear()
     if trouble == "stuck":
-        r.pass_time(121)
+        live(r, 130)
     elif trouble == "refused":
         r.post(f.Refused("main", alarm.id, 0x10, "nobody"))
     else:
@@ -588,8 +647,7 @@ def test_health_follows_changes_within_a_second_and_repeats_every_half_minute():
 
 
 def test_an_idle_panel_asks_to_be_woken_seldom():
-    r = rig()
-    r.post(f.PathUp("main"))
+    r = echoed()
     r.pass_time(120)
     wakes = 0
     end = r.mono_s + 60

@@ -5,16 +5,19 @@ import subprocess
 import sys
 
 import pytest
+from rigs.uplink import ListBacklog
 
 from firmware.adapters.backlog import Wake
 from firmware.adapters.pipe import Answered, Incoming, Letter, Lost, PipeError, Ready
 from firmware.adapters.uplink import Uplink
 from firmware.config import PathConfig
-from firmware.core.effects import Health, Reply, Transmit
-from firmware.core.facts import Brokered, PathDown, PathUp, Refused, Trouble, TroubleOver
+from firmware.core.effects import Health, Lead, Reply, Transmit
+from firmware.core.facts import Beat, Brokered, Echo, PathDown, PathUp, Receipt, Refused, Trouble, TroubleOver
 from firmware.core.link import ALARMS_MAX, ANSWER_S, State
-from firmware.core.report import Report, ReportId
+from firmware.core.report import Report, ReportId, Step
+from firmware.wire.beat import Pulse, decode_beat, encode_echo
 from firmware.wire.health import decode_health
+from firmware.wire.receipt import encode_receipt
 from firmware.wire.report import Site, decode_report
 from hal.types import Instant
 
@@ -34,6 +37,7 @@ class ToldPipe:
         self.refusal = ""
         self.tell = []
         self.sent: list[tuple[int, Letter]] = []
+        self.beats: list[tuple[int, Letter]] = []
         self.log = []
 
     def open(self, subscribe, will):
@@ -43,7 +47,7 @@ class ToldPipe:
             raise PipeError(self.refusal)
 
     def publish(self, token, letter):
-        self.sent.append((token, letter))
+        (self.beats if letter.topic.endswith("/beat") else self.sent).append((token, letter))
 
     def drive(self):
         told, self.tell = self.tell, []
@@ -63,6 +67,7 @@ class Rig:
     def __init__(self, backlog=None):
         self.clock, self.pipe, self.facts = Clock(), ToldPipe(), []
         self.jitter = 0.5
+        self.beats = []
         self.uplink = Uplink(
             PathConfig(name="main", host="h"),
             panel_id="p",
@@ -73,9 +78,12 @@ class Rig:
             backlog=backlog,
             pipe=self.pipe,
             clock=self.clock,
-            post=self.facts.append,
+            post=self.post,
             random01=lambda: self.jitter,
         )
+
+    def post(self, fact):
+        (self.beats if isinstance(fact, Beat) else self.facts).append(fact)
 
     def up(self, **ready):
         self.uplink.tick()
@@ -247,3 +255,109 @@ def test_a_message_that_must_not_be_read_is_not_read(rig):
 def test_an_order_of_nobody_is_a_defect(rig):
     with pytest.raises(TypeError, match="uplink main knows no order int"):
         rig.uplink.handle(5)
+
+
+# ── supervision ──
+
+
+def pulse(rig, place=-1):
+    return decode_beat(rig.pipe.beats[place][1].payload, None)
+
+
+def echo(rig, count, epoch=3, path="main", receiver="110"):
+    answer = Pulse("p", epoch, path, count, 0)
+    return Incoming(f"gatebooth/v1/p/echo/{receiver}", encode_echo(answer, receiver=receiver, key=None))
+
+
+def answer_beats(rig):
+    rig.say(*(Answered(token, 0, "") for token, _ in rig.pipe.beats))
+    rig.pipe.beats.clear()
+
+
+def test_a_new_connection_beats_at_once_and_then_every_ten_seconds():
+    rig = Rig(backlog=ListBacklog()).up()
+    start = rig.clock.mono_s
+    assert pulse(rig).count == 1
+    times = []
+    for tenth in range(1, 300):
+        answer_beats(rig)
+        rig.at(start + tenth / 10)
+        times += [tenth / 10 for _ in rig.pipe.beats]
+    assert times == [10.0, 20.0]
+    assert rig.beats == [Beat("main")] * 3
+
+
+def test_a_resting_path_beats_every_fifteen_minutes_and_at_once_when_it_is_to_lead():
+    rig = Rig(backlog=ListBacklog())
+    rig.uplink.handle(Lead("main", leading=False))
+    rig.up()
+    start = rig.clock.mono_s
+    answer_beats(rig)
+    rig.at(start + 899)
+    assert rig.pipe.beats == []
+    rig.uplink.handle(Lead("main", leading=True))
+    assert pulse(rig).count == 2
+
+
+def test_an_echo_of_the_last_beats_is_a_sign_of_life(rig):
+    rig.up()
+    rig.say(echo(rig, 1))
+    assert Echo("main", "110") in rig.facts
+
+
+@pytest.mark.parametrize(
+    ("changes", "receiver"),
+    [
+        ({"count": 2}, "110"),
+        ({"count": 1, "epoch": 2}, "110"),
+        ({"count": 1, "path": "radio"}, "110"),
+        ({"count": 1}, "119"),
+    ],
+    ids=["a beat that never was", "another epoch", "another path", "a stranger"],
+)
+def test_an_echo_of_something_else_is_refused_and_told(rig, changes, receiver):
+    rig.up()
+    rig.say(echo(rig, receiver=receiver, **changes))
+    assert not [fact for fact in rig.facts if isinstance(fact, Echo)]
+    assert [fact.source for fact in rig.facts if isinstance(fact, Trouble)] == ["path main input"]
+
+
+def test_an_echo_of_long_ago_is_a_recording():
+    rig = Rig(backlog=ListBacklog()).up()
+    for _ in range(4):
+        answer_beats(rig)
+        rig.at(rig.clock.mono_s + 10)
+    rig.say(echo(rig, 2))
+    assert not [fact for fact in rig.facts if isinstance(fact, Echo)]
+    rig.say(echo(rig, 3))
+    assert [fact for fact in rig.facts if isinstance(fact, Echo)]
+
+
+def test_a_receipt_is_a_sign_of_life_too(rig):
+    rig.up()
+    alarm = rig.press()
+    word = Receipt("110", alarm.id, Step.RECEIVED, "")
+    rig.say(Incoming("gatebooth/v1/p/receipt/110", encode_receipt(word, at_utc_ms=0, key=None)))
+    assert rig.facts[-2:] == [word, Echo("main", "110")]
+
+
+def test_a_path_that_no_longer_leads_gives_its_reports_back_for_another_to_take():
+    backlog = ListBacklog()
+    rig = Rig(backlog=backlog).up()
+    backlog.add([Report(ReportId("p", 3, seq), "RR", rig.clock.now()) for seq in range(40)])
+    rig.uplink.handle(Wake())
+    rig.uplink.handle(Lead("main", leading=False))
+    before = len(rig.pipe.sent)
+    rig.at(rig.clock.mono_s + 1)
+    rig.uplink.handle(Wake())
+    assert len(rig.pipe.sent) == before
+    assert len(backlog.take(100)) == 40
+
+
+def test_no_beat_goes_out_without_a_connection(rig):
+    rig.up()
+    rig.say(Lost("path main: lost"))
+    rig.pipe.refusal = "path main: refused"
+    rig.pipe.beats.clear()
+    rig.at(rig.clock.mono_s + 100)
+    assert rig.pipe.beats == []

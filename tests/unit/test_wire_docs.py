@@ -20,7 +20,7 @@ PAGE = (DOCS / "mqtt-api.md").read_text(encoding="utf-8")
 API = yaml.safe_load((DOCS / "asyncapi.yaml").read_text(encoding="utf-8"))
 EXAMPLES = re.findall(r"<!-- ([a-z-]+) -->\n```json\n(.*?)```", PAGE, re.DOTALL)
 PANEL_KEY, RECEIVER_KEY = bytes(range(32)), bytes(range(32, 64))
-FROM_RECEIVER = {"receipt", "command", "evidence-receipt"}
+FROM_RECEIVER = {"receipt", "command", "echo", "evidence-receipt"}
 INCIDENT = ReportId("P", 1, 2)
 TOPICS = {
     "report": topics.report("P", ReportClass.ALARM).replace("alarm", "{class}"),
@@ -28,6 +28,8 @@ TOPICS = {
     "command": topics.command("P", "{receiver}"),
     "result": topics.result("P", "{receiver}"),
     "health": topics.health("P"),
+    "beat": topics.beat("P"),
+    "echo": topics.echo("P", "{receiver}"),
     "live": topics.live_audio(INCIDENT).replace("1-2", "{incident}"),
     "evidence": topics.evidence(INCIDENT, "{name}").replace("1-2", "{incident}"),
     "evidence-receipt": topics.evidence_receipt("P", "{receiver}"),
@@ -59,7 +61,7 @@ def test_the_page_s_python_reckons_the_signature_of_its_own_example():
 
 def test_the_page_names_every_topic():
     named = set(
-        re.findall(r"`((?:report|receipt|command|result|health|live|evidence)[^` ]*)`", PAGE.split("## Rules")[0])
+        re.findall(r"`((?:report|receipt|command|result|health|beat|echo|live|evidence)[^` ]*)`", PAGE.split("## Rules")[0])
     )
     page = {
         re.sub(r"^report/.*", "report/{class}", topic)
@@ -103,6 +105,8 @@ def test_asyncapi_says_who_sends_what_and_how():
         "receipt": ("receive", 1, False),
         "command": ("receive", 1, False),
         "health": ("send", 1, True),
+        "beat": ("send", 1, False),
+        "echo": ("receive", 1, False),
         "live": ("send", 0, False),
         "evidence": ("send", 1, False),
         "evidence-receipt": ("receive", 1, False),

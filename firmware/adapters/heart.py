@@ -1,0 +1,67 @@
+"""A path's heartbeat: when the next one is due, what it says, and whether an echo answers a beat of ours."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from firmware.core.path import BEAT_S, REST_BEAT_S
+from firmware.wire.beat import Pulse, encode_beat
+from firmware.wire.fields import WireError
+
+if TYPE_CHECKING:
+    from hal.types import Instant
+
+ECHOES_OPEN = 3
+"""Beats back that an echo may answer; an older one is a recording, or of no use."""
+
+
+class Heart:
+    """The beats of one path in one epoch.
+
+    Args:
+        panel: This panel.
+        epoch: Its present epoch.
+        path: The path's name.
+        key: The panel's; None leaves beats unsigned.
+
+    Attributes:
+        due_s: When the next beat is due; infinite while there is no connection.
+
+    Synchronization: one thread.
+    """
+
+    def __init__(self, panel: str, epoch: int, path: str, key: bytes | None) -> None:
+        self.due_s = math.inf
+        self._panel = panel
+        self._epoch = epoch
+        self._path = path
+        self._key = key
+        self._count = 0
+
+    def hurry(self, now_s: float) -> None:
+        """Beat at once: a connection is new, or this path's part has changed."""
+        self.due_s = now_s
+
+    def rest(self) -> None:
+        """Beat no more until there is a connection."""
+        self.due_s = math.inf
+
+    def beat(self, now: Instant, *, leads: bool) -> bytes:
+        """The payload of a beat that goes out now; the next is due after the interval of this path's part."""
+        self._count += 1
+        self.due_s = now.mono_s + (BEAT_S if leads else REST_BEAT_S)
+        pulse = Pulse(self._panel, self._epoch, self._path, self._count, round(now.mono_s * 1000))
+        return encode_beat(pulse, key=self._key)
+
+    def hear(self, echo: Pulse) -> None:
+        """Check that an echo answers one of the last beats.
+
+        Raises:
+            WireError: It answers another epoch or path, a beat that never was, or one of long ago.
+        """
+        if (echo.epoch, echo.path) != (self._epoch, self._path):
+            raise WireError("echo", "epoch and path", f"{echo.epoch} {echo.path}", f"{self._epoch} {self._path}")
+        oldest = max(1, self._count - ECHOES_OPEN + 1)
+        if not oldest <= echo.count <= self._count:
+            raise WireError("echo", "count", echo.count, f"one of the last beats, {oldest} to {self._count}")

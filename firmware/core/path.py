@@ -1,0 +1,124 @@
+"""Supervision: a path is up while a receiver echoes over it, and for no other reason.
+
+A leading path sends a beat every 10 s, a resting one every 15 min. A beat that nobody echoes in time, or a connection
+that stays away, makes the path lost: within 20 s of its death while it leads. The first path that is not lost leads;
+when all are lost, the first one does.
+"""
+
+from __future__ import annotations
+
+import enum
+import math
+from dataclasses import dataclass
+
+BEAT_S = 10.0
+REST_BEAT_S = 900.0
+ECHO_S = 9.0
+"""A beat after the death comes within 10 s, its echo is awaited for 9 s: together below the 20 s of EN 50136 SP6."""
+AWAY_S = 15.0
+"""A connection that is back within this time was a flap, not a loss."""
+
+
+class PathState(enum.StrEnum):
+    """What is known of a path."""
+
+    UNPROVEN = "unproven"
+    UP = "up"
+    WAITING = "waiting"
+    LOST = "lost"
+
+
+class PathEvent(enum.StrEnum):
+    """What changes it."""
+
+    BEAT = "beat"
+    ECHO = "echo"
+    AWAY = "away"
+    LATE = "late"
+
+
+MOVES: dict[tuple[PathState, PathEvent], PathState] = {
+    (PathState.UNPROVEN, PathEvent.ECHO): PathState.UP,
+    (PathState.UNPROVEN, PathEvent.LATE): PathState.LOST,
+    (PathState.UP, PathEvent.BEAT): PathState.WAITING,
+    (PathState.UP, PathEvent.AWAY): PathState.WAITING,
+    (PathState.WAITING, PathEvent.ECHO): PathState.UP,
+    (PathState.WAITING, PathEvent.LATE): PathState.LOST,
+    (PathState.LOST, PathEvent.ECHO): PathState.UP,
+}
+"""The whole specification; an event that is not here for a state changes nothing."""
+
+ALIVE = frozenset({PathState.UP, PathState.WAITING})
+
+
+@dataclass(slots=True)
+class _Path:
+    state: PathState
+    late_s: float
+
+
+class Supervision:
+    """All paths of a panel.
+
+    Args:
+        names: The paths, first choice first.
+        now_s: Monotonic start; a path that nobody ever echoes over is lost after `AWAY_S`.
+
+    Synchronization: one thread.
+    """
+
+    def __init__(self, names: tuple[str, ...]) -> None:
+        self._paths = {name: _Path(PathState.UNPROVEN, math.inf) for name in names}
+
+    def start(self, now_s: float) -> None:
+        """From now on a first echo is awaited on every path."""
+        for path in self._paths.values():
+            path.late_s = now_s + AWAY_S
+
+    def state(self, name: str) -> PathState:
+        """What is known of a path."""
+        return self._paths[name].state
+
+    @property
+    def alive(self) -> bool:
+        """Whether a receiver echoes over any path."""
+        return any(path.state in ALIVE for path in self._paths.values())
+
+    @property
+    def leader(self) -> str:
+        """The path that carries beats and reports other than alarms."""
+        first = next(iter(self._paths))
+        return next((name for name, path in self._paths.items() if path.state is not PathState.LOST), first)
+
+    def next_deadline(self) -> float:
+        """When some path becomes lost if nothing is heard; monotonic seconds."""
+        return min((path.late_s for path in self._paths.values()), default=math.inf)
+
+    def beat(self, name: str, now_s: float) -> None:
+        """A beat went out."""
+        self._move(name, PathEvent.BEAT, now_s + ECHO_S)
+
+    def away(self, name: str, now_s: float) -> None:
+        """The connection is gone."""
+        self._move(name, PathEvent.AWAY, now_s + AWAY_S)
+
+    def echo(self, name: str) -> bool:
+        """A receiver was heard over a path; True when that path was lost before."""
+        was = self._move(name, PathEvent.ECHO, math.inf)
+        self._paths[name].late_s = math.inf
+        return was is PathState.LOST
+
+    def late(self, now_s: float) -> list[str]:
+        """The paths that became lost by now."""
+        due = [name for name, path in self._paths.items() if path.late_s <= now_s]
+        for name in due:
+            self._move(name, PathEvent.LATE, math.inf)
+            self._paths[name].late_s = math.inf
+        return due
+
+    def _move(self, name: str, event: PathEvent, late_s: float) -> PathState:
+        path = self._paths[name]
+        was, after = path.state, MOVES.get((path.state, event))
+        if after is not None:
+            path.state, path.late_s = after, late_s
+        return was
