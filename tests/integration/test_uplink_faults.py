@@ -219,19 +219,19 @@ IMPOSTORS = {
     "a broker that is full": (b"\x20\x03\x00\x97\x00", True, "5", "the broker refuses this panel: Quota exceeded"),
     "a huge packet": (CONNACK_OK + b"\x30\xff\xff\xff\x7f", False, "5", "a packet of 268435455 bytes"),
     "a broker that forbids one topic": (
-        CONNACK_OK + b"\x90\x05\x00\x01\x00\x01\x87",
+        CONNACK_OK + b"\x90\x06\x00\x01\x00\x01\x87\x01",
         False,
         "5",
         "the broker refuses subscriptions: gatebooth/v1/school-17/command/+ (Not authorized); reports go out, but no",
     ),
     "a broker that another panel came to": (
-        CONNACK_OK + b"\x90\x05\x00\x01\x00\x01\x01\xe0\x02\x8e\x00",
+        CONNACK_OK + b"\x90\x06\x00\x01\x00\x01\x01\x01\xe0\x02\x8e\x00",
         True,
         "5",
         "another client came to the broker as 'gatebooth-school-17-main': is there a second panel of this id?",
     ),
     "a broker that stops": (
-        CONNACK_OK + b"\x90\x05\x00\x01\x00\x01\x01\xe0\x02\x8b\x00",
+        CONNACK_OK + b"\x90\x06\x00\x01\x00\x01\x01\x01\xe0\x02\x8b\x00",
         True,
         "5",
         "the broker ended the connection: Server shutting down",

@@ -228,7 +228,7 @@ def _serve(listener, sent):
     sock.recv(4096)
     sock.sendall(b"\x20\x03\x00\x00\x00")
     sock.recv(4096)
-    sock.sendall(b"\x90\x05\x00\x01\x00\x01\x01" + sent)
+    sock.sendall(b"\x90\x06\x00\x01\x00\x01\x01\x01" + sent)
     while sock.recv(4096):
         pass
     sock.close()
