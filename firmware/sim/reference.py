@@ -81,6 +81,9 @@ The panel then has ten virtual minutes. A scenario fails, whatever it expects, i
 - two different reports had one identity, at the panel or in the eyes of a receiver;
 - an adapter raised an exception, or somebody asked to be woken at the same moment for ever.
 
+`tests/scenario/test_storms.py` holds the same over random scenarios, and plays each of some with and without a hold-up
+alarm: what the booth shows, says and logs must not differ.
+
 What is simulated, and what is not: TCP loses nothing but what the scenario takes away; a connection that vanished stays
 dead after the link is back, as behind a router that has forgotten it; all that the journal writes is written
 synchronously, so a cut takes memory and not the files, save in `power cut during the next write`; what a cut takes from

@@ -74,7 +74,7 @@ def storm(seed: int, *themes: str, pools: dict[str, tuple[str, ...]] | None = No
     chance = random.Random(seed)
     known = POOLS | (pools or {})
     actions = [action for theme in themes for action in THEMES[theme]]
-    lines, at_s = [f"SEED {seed}"], 0.0
+    lines, at_s = [f"SEED {seed}", f"CONFIG {'two-paths' if seed % 3 == 2 else 'booth'}"], 0.0
     for _ in range(chance.randint(20, 60)):
         at_s += chance.choice(STEPS_S) * chance.random() * 2
         action = re.sub(r"\{(\w+)\}", lambda found: chance.choice(known[found[1]]), chance.choice(actions))
