@@ -90,6 +90,11 @@ class EpochFile:
         self._older = 1 - self._older
         self._written = epoch
 
+    def take_findings(self) -> list[str]:
+        """What was wrong with the file, each thing once."""
+        found, self.findings = self.findings, []
+        return found
+
     def check(self) -> None:
         """Look after the file; made anew, it gets the epoch again."""
         if self._segment.mend() and self._written:

@@ -15,10 +15,12 @@ from typing import TYPE_CHECKING, assert_never
 from firmware.adapters.epoch import EpochFile, next_epoch, random_epoch
 from firmware.adapters.journal_alarms import AlarmStore, Mounted, RingFull
 from firmware.adapters.journal_events import EventStore
+from firmware.adapters.journal_troubles import JournalTroubles, fault_of, findings_of
 from firmware.adapters.ring_files import REAL, Disk
 from firmware.core.codes import ReportClass
 from firmware.core.effects import Finish, Note, Store
 from firmware.core.facts import Fact, NotStored, Stored, Trouble, TroubleOver
+from firmware.worker import NEVER
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,7 +42,6 @@ RETRY_S = 2.0
 """Pause before a disk that failed is tried again."""
 CHECK_S = 10.0
 """How often the files are looked after."""
-_SOURCE, _DAMAGE = "journal", "journal damage"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +89,7 @@ class Journal:
         self._epoch_saved = False
         self._lock: int | None = None
         self._lock_fault: str | None = None
-        self._degraded = False
+        self._troubles = JournalTroubles(folder)
         self._gather_until: float | None = None
         self._retry_at: float | None = None
         self._check_at = self._now() + CHECK_S
@@ -273,17 +274,18 @@ class Journal:
         self._tell()
 
     def _gather_end(self) -> float:
-        """When what has gathered is written; infinite when nothing has."""
+        """When what has gathered is written; `NEVER` when nothing has."""
         done_since = self._events.index.done_since
         ends = [self._gather_until, done_since + GROUP_S if done_since is not None else None]
-        return min((end for end in ends if end is not None), default=float("inf"))
+        return min((end for end in ends if end is not None), default=NEVER)
 
     def next_deadline(self) -> float:
         """See `Actor`."""
         at_once = self._retry_at is None and self._alarms.untidy
         if at_once or (not self._events.loaded and not self._lock_fault):
             return self._now()
-        return min(self._gather_end(), self._check_at, self._retry_at if self._retry_at is not None else float("inf"))
+        retry_at = self._retry_at if self._retry_at is not None else NEVER
+        return min(self._gather_end(), self._check_at, retry_at, self._troubles.deadline)
 
     def _open_events(self) -> None:
         self._events.step()
@@ -316,11 +318,11 @@ class Journal:
         self._check_at = self._now() + CHECK_S
         if not self._take_lock():
             return
-        if self._alarms.mounted:
+        if self._alarms.ring.started:
             self._alarms.check()
         else:
             self._mount()
-        if self._events.mounted:
+        if self._events.ring.started:
             self._events.ring.check()
         elif self._events.loaded:
             self._events.restart(self._epoch)
@@ -342,44 +344,17 @@ class Journal:
 
     def _assess(self) -> list[Trouble | TroubleOver]:
         """Facts about what changed since the last call."""
-        facts: list[Trouble | TroubleOver] = []
-        why = self._why_degraded()
-        if why and not self._degraded:
-            log.warning("%s: %s", _SOURCE, why)
-            facts.append(Trouble(_SOURCE, why))
-        elif self._degraded and not why:
-            log.warning("%s: over", _SOURCE)
-            facts.append(TroubleOver(_SOURCE))
-        self._degraded = why is not None
-        damage = self._take_findings()
-        if damage:
-            log.warning("%s: %s", _DAMAGE, damage)
-            facts.append(Trouble(_DAMAGE, damage))
-        return facts
-
-    def _why_degraded(self) -> str | None:
         rings = [self._alarms.ring, *([self._events.ring] if self._events.loaded else [])]
+        findings = [finding for ring in rings for finding in findings_of(ring)] + self._epochs.take_findings()
         whys = [self._lock_fault, self._alarms.fault, self._alarms.full, self._events.fault]
         if not self._lock_fault:
-            whys += [f"{ring.layout.name} ring in {self._folder}: {ring.fault}" for ring in rings if ring.fault]
-            if not self._epoch_saved:
-                whys.append(
-                    f"epoch file in {self._folder} cannot be written: {self._epochs.fault or 'the disk refused'}"
-                )
-        return next((why for why in whys if why), None)
+            whys += [*(fault_of(ring, self._folder) for ring in rings), self._epoch_fault()]
+        return self._troubles.told(whys, findings, self._now())
 
-    def _take_findings(self) -> str:
-        """What was found damaged, each thing once."""
-        rings = [self._alarms.ring, *([self._events.ring] if self._events.loaded else [])]
-        found = [finding for ring in rings for finding in ring.findings] + self._epochs.findings
-        found += [f"{ring.layout.name} ring: {damage}" for ring in rings if (damage := ring.take_damage())]
-        for ring in rings:
-            ring.findings.clear()
-        self._epochs.findings.clear()
-        if not found:
-            return ""
-        more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
-        return f"{self._folder}: {found[0]}{more}; what could be read was kept; look at the disk"
+    def _epoch_fault(self) -> str | None:
+        if self._epoch_saved:
+            return None
+        return f"epoch file in {self._folder} cannot be written: {self._epochs.fault or 'the disk refused'}"
 
     def close(self) -> None:
         """Write what has gathered and give all files back; idempotent."""

@@ -88,7 +88,8 @@ class AlarmStore:
         self._book.let_marks_go()
         reports, marks, wrong = self._book.decode(set(self._book.groups) - known)
         self.ring.findings += wrong
-        self._queue_lost()
+        self._unsaved = {}
+        self._queue([entry for entry in self._book.entries() if entry.place is None])
         return Mounted(max((record.epoch for record in (*records, *others)), default=0), reports, marks)
 
     def _other_layouts(self) -> list[Record]:
@@ -282,13 +283,18 @@ class AlarmStore:
 
     # ---- repair
 
-    def _queue_lost(self) -> None:
-        """Whatever has no place on disk is to be written."""
-        groups = self._book.groups
-        self._unsaved = {key: group.report for key, group in groups.items() if group.report.place is None}
+    def _queue(self, lost: list[Entry]) -> None:
+        """Let records be written that are not on disk, or perhaps not; the place of one that perhaps is stays held."""
         waiting = {id(entry) for entry in self._marks}
-        marks = [entry for group in groups.values() for entry in group.marks.values() if entry.place is None]
-        self._marks += [entry for entry in marks if id(entry) not in waiting]
+        for entry in lost:
+            if entry is self._epoch:
+                self._book.move(entry, None)
+            elif entry.draft.key in self._book.ended:
+                continue
+            elif entry.draft.kind == Kind.REPORT:
+                self._unsaved[entry.draft.key] = entry
+            elif id(entry) not in waiting:
+                self._marks.append(entry)
 
     @property
     def owing(self) -> bool:
@@ -321,13 +327,10 @@ class AlarmStore:
         self._old_files = []
 
     def check(self) -> None:
-        """Look after the files; what a file made anew does not hold counts as not on disk."""
-        if not self.ring.check():
-            return
-        for entry in self._entries():
-            if entry.place is not None and self.ring.read(entry.place) is None:
-                self._book.move(entry, None)
-        self._queue_lost()
+        """Look after the files; what cannot be read from one that was put right is written once more."""
+        if self.ring.check():
+            places = [(entry, entry.place) for entry in self._entries()]
+            self._queue([entry for entry, place in places if place is not None and self.ring.read(place) is None])
 
     def close(self) -> None:
         """Give all descriptors back; idempotent."""

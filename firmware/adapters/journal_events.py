@@ -165,7 +165,10 @@ class EventStore:
         return slot
 
     def _load(self, place: Place) -> Report | None:
-        record = self.ring.read(place)
+        ring = self.ring
+        record = ring.read(place)
+        if record is None and ring is not self.ring:  # opened anew meanwhile
+            record = self.ring.read(place)
         if record is None:
             return None
         try:

@@ -124,11 +124,13 @@ def _decoded(payloads: Iterable[bytes], unpack: Callable[[bytes], _T]) -> list[_
 
 
 def _without_covert(rows: list[tuple[Key, Row]]) -> list[tuple[Key, Row]]:
-    silent = {row.report.id for _, row in rows if isinstance(row, Kept) and row.report.covert}
+    """Without silent reports, and without those of an incident that is silent or not known to be loud any more."""
+    loud = {row.report.id for _, row in rows if isinstance(row, Kept) and not row.report.covert}
+    known = {None, *loud}
     return [
         (key, row)
         for key, row in rows
-        if not (isinstance(row, Kept) and (row.report.id in silent or row.report.incident in silent))
+        if isinstance(row, Kept) and row.report.id in loud and row.report.incident in known
     ]
 
 

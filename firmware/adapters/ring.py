@@ -64,6 +64,8 @@ class Ring:
         layout: Geometry.
         epoch: Written into every record.
         findings: What was wrong with files, for a technician; whoever reports it clears the list.
+        started: Whether there was enough to write to when it was opened. Only a ring that was not may be opened anew:
+            what a started one cannot write or read at present is put right by `check`.
 
     Synchronization: `read` from any thread; the rest from the journal's.
     """
@@ -72,6 +74,7 @@ class Ring:
         self.layout = layout
         self.epoch = 0
         self.findings: list[str] = []
+        self.started = False
         self._holes: dict[tuple[int, int], int] = {}
         self._known_holes: set[tuple[int, int]] = set()
         self._segments = [Segment(disk, folder / layout.file(index), layout.size) for index in range(layout.segments)]
@@ -118,6 +121,7 @@ class Ring:
             missing = [segment.path.name for segment in self._segments if not segment.found]
             self.findings += [f"{name} was missing" for name in missing]
         self._scans.clear()
+        self.started = self.usable > 1
 
     def _check_seams(self) -> None:
         """A last record of a segment that cannot be read shows as a gap before the next segment's first."""

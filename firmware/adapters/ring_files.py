@@ -277,8 +277,10 @@ class Segment:
         self._suspect = False
 
     def _reopen(self) -> None:
-        """Take a new descriptor: after a failed sync the old one may report success for pages it has dropped."""
-        self.close()
+        """Take a new descriptor: after a failed sync the old one may report success for pages it has dropped.
+
+        Until there is one, the old one still serves `read`.
+        """
         try:
             self._adopt(self._disk.open(str(self.path), _WRITE, 0))
         except OSError as error:
@@ -296,31 +298,48 @@ class Segment:
                 return b""
 
     def mend(self) -> bool:
-        """Look whether the file is still there and whole, and make it anew if not; `fault` tells what failed.
+        """Look whether the file is still there, whole and open for writing, and put right what is not.
+
+        Nothing that can be read is ever replaced here; `fault` tells what could not be put right.
 
         Returns:
             Whether anything was done: what the file should hold must be looked at again.
         """
-        if self._fd is None or not self._is_lost():
-            if self.fault is not None:
-                self.load()
-                return self.fault is None
-            return False
-        image = self.read(self.size, 0).ljust(self.size, b"\0")
+        if self._fd is None:
+            self.load()
+            return self.fault is None
         try:
-            self._disk.make_folder(str(self.path.parent))
-            create(self._disk, self.path, image)
-            self._adopt(self._disk.open(str(self.path), _WRITE, 0))
-        except OSError as error:
-            self.fault = f"{self.path.name} is gone: {error.strerror or error}"
-        return self.fault is None
-
-    def _is_lost(self) -> bool:
-        try:
-            here, there = self._disk.fstat(self._fd or -1), self._disk.lstat(str(self.path))
+            here, there = self._disk.fstat(self._fd), self._disk.lstat(str(self.path))
+        except FileNotFoundError:
+            return self._put_right(self._restore)
         except OSError:
-            return True
-        return (here.st_ino, here.st_dev) != (there.st_ino, there.st_dev) or there.st_size < self.size
+            return False
+        if (here.st_ino, here.st_dev) != (there.st_ino, there.st_dev):
+            return self._put_right(self._restore)
+        if there.st_size < self.size:
+            return self._put_right(lambda: self._refill(there.st_size))
+        return self.fault is not None and self._put_right(self._reopen)
+
+    def _put_right(self, work: Callable[[], None]) -> bool:
+        try:
+            work()
+        except OSError as error:
+            self.fault = f"{self.path.name} cannot be put right: {error.strerror or error}"
+            return False
+        return True
+
+    def _restore(self) -> None:
+        """Make the file anew from what the open descriptor still holds."""
+        image = self.read(self.size, 0).ljust(self.size, b"\0")
+        self._disk.make_folder(str(self.path.parent))
+        create(self._disk, self.path, image)
+        self._reopen()
+
+    def _refill(self, offset: int) -> None:
+        """Give a file that was cut its zeros back."""
+        self._reopen()
+        for start in range(offset, self.size, _CHUNK):
+            _write_all(self._disk, self._fd or -1, bytes(min(_CHUNK, self.size - start)), start)
 
     def close(self) -> None:
         """Give the descriptor back; idempotent."""

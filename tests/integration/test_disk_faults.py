@@ -172,17 +172,25 @@ def test_no_single_failed_call_loses_an_alarm_or_raises(disk, call):
         assert last.recovery.epoch > bench.recovery.epoch or bench.recovery.epoch > RANDOM_REGION
 
 
-def test_a_disk_that_fails_now_and_then_loses_nothing_it_accepted(disk):
-    rng = random.Random(5)
-    bench = again(disk)
-    disk.fault = lambda call, path: errno.EIO if rng.random() < 0.2 else 0
-    for _ in range(40):
-        bench.alarm()
-        bench.event()
-        bench.wait(1)
-    stored = {fact.id for fact in bench.of(Stored)}
-    disk.fault = None
-    assert stored <= {report.id for report in again(disk).recovery.reports}
+@pytest.mark.parametrize("share", [0.02, 0.2, 0.5])
+def test_a_disk_that_fails_now_and_then_loses_nothing_it_accepted(share):
+    for seed in range(12):
+        rng = random.Random(seed)
+        disk = MemoryDisk()
+        bench = again(disk)
+        disk.fault = lambda call, path, rng=rng: errno.EIO if rng.random() < share else 0
+        finished = set()
+        for _ in range(50):
+            bench.event()
+            report = bench.alarm(text="x" * rng.randint(0, 80))
+            bench.wait(rng.choice((0.1, 1, 5)))
+            if rng.random() < 0.4:
+                bench.finish(report)
+                finished.add(report.id)
+        stored = {fact.id for fact in bench.of(Stored)}
+        recovery = again(disk.cut(rng)).recovery
+        assert stored - finished <= {report.id for report in recovery.reports}
+        assert recovery.epoch > bench.recovery.epoch
 
 
 def test_a_slow_disk_delays_and_loses_nothing(disk):
@@ -336,6 +344,17 @@ def test_damage_in_the_middle_is_counted_told_once_and_not_again_at_the_next_sta
     assert again(disk).recovery.troubles == ()
 
 
+def test_the_trouble_of_damage_is_over_after_an_hour(disk):
+    seeded(disk)
+    disk.content(alarm_files(disk)[0])[300] ^= 1
+    bench = again(disk)
+    assert "journal damage" in troubles(bench.recovery)
+    bench.wait(3590)
+    assert not bench.of(TroubleOver)
+    bench.wait(20)
+    assert bench.of(TroubleOver) == [TroubleOver("journal damage")]
+
+
 def test_damage_in_the_event_ring_is_told_once_too(disk):
     bench = again(disk)
     for _ in range(8):
@@ -450,7 +469,7 @@ def test_files_deleted_while_no_new_ones_can_be_made_are_told_and_alarms_are_not
     bench.wait(11)
     press = bench.alarm()
     assert bench.of(NotStored)[-1].id == press.id
-    assert "is gone: No space left on device" in bench.of(Trouble)[0].why
+    assert "cannot be put right: No space left on device" in bench.of(Trouble)[0].why
     disk.fault = None
     bench.wait(30)
     assert Stored(press.id) in bench.facts

@@ -191,6 +191,13 @@ def test_nothing_of_a_silent_alarm_is_shown(silent, folder, config, capsys, form
             assert secret not in out.replace(str(silent.id), "") + err
 
 
+def test_what_belongs_to_an_incident_that_is_not_known_to_be_loud_is_not_shown(bench, folder, capsys):
+    """The silent alarm itself was overwritten long ago; the report about its evidence was not."""
+    bench.event("LE", incident=ReportId("p1", 1_700_000_000, 5))
+    bench.wait(1)
+    assert [row["kind"] for row in objects(capsys, "--dir", folder)] == ["start"]
+
+
 def test_the_panels_key_shows_silent_alarms(silent, config, tmp_path, capsys):
     key = tmp_path / "presented.key"
     key.write_text(KEY.upper())
