@@ -7,7 +7,12 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from firmware.config_file import ConfigError, check_files, load
+from firmware.adapters.mqtt_client import connect_options
+from firmware.adapters.pipe import PipeError
+from firmware.config_file import ConfigError, Use, check_files, load, named_files
+from firmware.config_words import say
+from firmware.language import language
+from firmware.wire.sign import exposure
 from hal.urls import masked
 
 if TYPE_CHECKING:
@@ -16,6 +21,8 @@ if TYPE_CHECKING:
     from firmware.config import Config
 
 GOOD, BAD, FILES = 0, 1, 2
+CAMERAS_MIN = 2
+"""DB15/T 3968-2025."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,42 +30,59 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", type=Path, help="the panel's TOML file")
     parser.add_argument("--print", action="store_true", dest="show", help="print every value, secrets as ****")
     parser.add_argument("--no-files", action="store_true", help="do not look for keys and certificates")
+    parser.add_argument("--lang", choices=("zh", "en"), help="language (default: the system's)")
 
 
 def main(args: argparse.Namespace) -> int:
     """0 good; 1 mistakes in the file; 2 the file is good, but keys or certificates that it names are not."""
+    spoken = language(args.lang)
     try:
-        config = load(args.file)
+        config = load(args.file, spoken)
     except ConfigError as error:
-        sys.stderr.write(f"{error}\n{len(error.problems)} mistake(s) 处错误\n")
+        sys.stderr.write(f"{error}\n{say(spoken, 'mistakes', count=len(error.problems))}\n")
         return BAD
-    missing = [] if args.no_files else check_files(config)
-    for problem in missing:
-        sys.stderr.write(f"{args.file}: {problem}\n")
     if args.show:
         sys.stdout.write("".join(f"{name} = {value}\n" for name, value in listing(config)))
+    missing = [] if args.no_files else check_files(config, spoken) or bad_certificates(config)
+    for problem in missing:
+        sys.stderr.write(f"{args.file}: {problem}\n")
     if missing:
+        sys.stderr.write(f"{args.file}: {say(spoken, 'files', count=len(missing))}\n")
         return FILES
-    counts = f"{len(config.zone)} zones, {len(config.path)} paths, {len(config.receiver)} receivers"
-    sys.stdout.write(f"{args.file}: good 正确 ({counts})\n")
-    for warning in warnings(config):
-        sys.stdout.write(f"{args.file}: note 注意: {warning}\n")
+    counts = {"zones": len(config.zone), "paths": len(config.path), "receivers": len(config.receiver)}
+    sys.stdout.write(f"{args.file}: {say(spoken, 'good', **counts)}\n")
+    for note in notes(config, spoken):
+        sys.stdout.write(f"{args.file}: {say(spoken, 'note', text=note)}\n")
     return GOOD
 
 
-def warnings(config: Config) -> list[str]:
-    """What is allowed and yet worth a second thought."""
-    notes = [
-        f"receiver {receiver.name} has no key_file: its acknowledgements are believed unsigned, its commands refused"
+def bad_certificates(config: Config) -> list[str]:
+    """Certificates and passwords that are there and of no use, in the words that the panel itself would use."""
+    problems = []
+    for path in config.path:
+        try:
+            options = connect_options(path)
+            if options.tls is not None:
+                options.tls_context()
+        except PipeError as error:
+            problems.append(str(error))
+    return problems
+
+
+def notes(config: Config, spoken: str) -> list[str]:
+    """What is allowed and yet worth a second thought, in "zh" or "en"."""
+    found = [
+        say(spoken, "unsigned-receiver", name=receiver.name)
         for receiver in config.receiver
         if receiver.key_file is None
     ]
-    notes += [f"path {path.name} is not encrypted (no [path.tls])" for path in config.path if path.tls is None]
+    found += [say(spoken, "unencrypted", name=path.name) for path in config.path if path.tls is None]
     if config.panel.key_file is None:
-        notes.append("panel.key_file is not set: reports are not signed")
-    if not config.camera:
-        notes.append("no camera: two are asked for by DB15/T 3968-2025")
-    return notes
+        found.append(say(spoken, "unsigned-panel"))
+    if len(config.camera) < CAMERAS_MIN:
+        found.append(say(spoken, "few-cameras", count=len(config.camera)))
+    secrets = [file for _, file, use in named_files(config) if use is not Use.CERTIFICATE]
+    return found + [exposure(file) for file in secrets if exposure(file)]
 
 
 def listing(config: Config) -> list[tuple[str, str]]:
@@ -66,13 +90,14 @@ def listing(config: Config) -> list[tuple[str, str]]:
     return list(_walk("", config))
 
 
-def _walk(name: str, value: Any) -> list[tuple[str, str]]:
+def _walk(name: str, value: Any, *, secret: bool = False) -> list[tuple[str, str]]:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        rows = [(field.name, getattr(value, field.name)) for field in dataclasses.fields(value)]
+        fields = dataclasses.fields(value)
+        rows = [(field.name, getattr(value, field.name), "secret" in field.metadata) for field in fields]
     elif isinstance(value, dict):
-        rows = list(value.items())
+        rows = [(key, item, False) for key, item in value.items()]
     elif isinstance(value, tuple) and value and dataclasses.is_dataclass(value[0]):
-        rows = [(str(place), item) for place, item in enumerate(value, 1)]
+        rows = [(str(place), item, False) for place, item in enumerate(value, 1)]
     else:
-        return [(name, masked(str(value)) if name.endswith("url") else str(value))]
-    return [row for key, item in rows for row in _walk(f"{name}.{key}" if name else key, item)]
+        return [(name, masked(str(value)) if secret else str(value))]
+    return [row for key, item, hidden in rows for row in _walk(f"{name}.{key}" if name else key, item, secret=hidden)]

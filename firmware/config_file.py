@@ -8,13 +8,17 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import enum
+import math
 import re
 import tomllib
 import types
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from firmware.config import NAME, Config
+from firmware.config import NAME, NAME_SHAPE, Config
+from firmware.config_words import say
+from firmware.wire.sign import KeyFileError, load_key
+from hal.urls import masked
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -33,8 +37,8 @@ class ConfigError(ValueError):
         super().__init__("\n".join(f"{source}: {problem}" for problem in self.problems))
 
 
-def load(path: Path) -> Config:
-    """Read a file.
+def load(path: Path, language: str = "en") -> Config:
+    """Read a file; mistakes are told in "zh" or "en".
 
     Raises:
         ConfigError: With every problem of the file; also when it cannot be read at all.
@@ -43,109 +47,120 @@ def load(path: Path) -> Config:
         with path.open("rb") as file:
             raw = file.read(SIZE_MAX + 1)
     except OSError as error:
-        raise ConfigError(str(path), [f"cannot be read: {error.strerror}; check the name and the rights"]) from error
-    return parse(raw, str(path))
+        raise ConfigError(str(path), [say(language, "unreadable", why=error.strerror)]) from error
+    return parse(raw, str(path), language)
 
 
-def parse(raw: bytes, source: str) -> Config:
+def parse(raw: bytes, source: str, language: str = "en") -> Config:
     """Read the bytes of a file; `source` names it in messages.
 
     Raises:
         ConfigError: With every problem.
     """
     if len(raw) > SIZE_MAX:
-        raise ConfigError(source, [f"is larger than {SIZE_MAX} bytes; this is no panel's configuration"])
+        raise ConfigError(source, [say(language, "too-large", limit=SIZE_MAX)])
     try:
         table = tomllib.loads(raw.decode("utf-8"))
     except UnicodeDecodeError as error:
-        raise ConfigError(source, [f"is not UTF-8 at byte {error.start}; save it as UTF-8"]) from error
+        raise ConfigError(source, [say(language, "not-utf8", place=error.start)]) from error
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError(source, [f"is not TOML: {error}"]) from error
-    reader = _Reader()
+        raise ConfigError(source, [say(language, "not-toml", why=error)]) from error
+    reader = _Reader(language)
     config = reader.record(Config, table, "")
     if config is not None:
-        reader.problems += cross_check(config)
+        reader.problems += cross_check(config, language)
     if config is None or reader.problems:
         raise ConfigError(source, reader.problems)
     return config
 
 
-def cross_check(config: Config) -> list[str]:  # noqa: C901 - a list of checks, one after another
+def cross_check(config: Config, language: str) -> list[str]:
     """What no single key can tell: pins used twice, names used twice, nothing to guard, nobody to tell."""
-    problems: list[str] = []
-    if not config.zone:
-        problems.append("no [zone.NAME]: a panel without a button protects nobody; add one")
-    if not config.path:
-        problems.append("no [[path]]: the panel could reach nobody; add one")
-    if not config.receiver:
-        problems.append("no [[receiver]]: nobody would acknowledge; add one")
+    paths = [path.name for path in config.path]
+    found: list[tuple[str, dict[str, Any]]] = [
+        (f"no-{kind}", {}) for kind in ("zone", "path", "receiver") if not getattr(config, kind)
+    ]
+    found += _pins_twice(config)
+    found += _names_twice("path", paths) + _names_twice("receiver", [receiver.name for receiver in config.receiver])
+    if config.media.path and config.media.path not in paths:
+        found.append(("no-such-path", {"name": config.media.path, "known": ", ".join(paths)}))
+    if not config.alarm.resend_s:
+        found.append(("no-pause", {}))
+    for path in config.path:
+        if path.tls and (path.tls.cert_file is None) != (path.tls.key_file is None):
+            found.append(("half-certificate", {"name": path.name}))
+        if path.username == "" and path.password_file is not None:
+            found.append(("no-username", {"name": path.name}))
+    return [say(language, key, **values) for key, values in found]
+
+
+class Use(enum.Enum):
+    """What a file that the configuration names is for."""
+
+    KEY = enum.auto()
+    SECRET = enum.auto()
+    CERTIFICATE = enum.auto()
+
+
+def named_files(config: Config) -> list[tuple[str, Path, Use]]:
+    """Every file that the configuration names: by which key, which file, and what it is for."""
+    keys = [("panel.key_file", config.panel.key_file)]
+    keys += [(f"receiver {receiver.name}: key_file", receiver.key_file) for receiver in config.receiver]
+    found: list[tuple[str, Path | None, Use]] = [(where, file, Use.KEY) for where, file in keys]
+    for path in config.path:
+        found.append((f"path {path.name}: password_file", path.password_file, Use.SECRET))
+        if path.tls:
+            found += [
+                (f"path {path.name}: tls.ca_file", path.tls.ca_file, Use.CERTIFICATE),
+                (f"path {path.name}: tls.cert_file", path.tls.cert_file, Use.CERTIFICATE),
+                (f"path {path.name}: tls.key_file", path.tls.key_file, Use.SECRET),
+            ]
+    return [(where, file, use) for where, file, use in found if file is not None]
+
+
+def check_files(config: Config, language: str = "en") -> list[str]:
+    """Files that the configuration names and that cannot be used as they are. A panel starts all the same."""
+    problems = []
+    for where, file, use in named_files(config):
+        try:
+            if use is Use.KEY:
+                load_key(file)
+            else:
+                file.open("rb").close()
+        except KeyFileError as error:
+            problems.append(f"{where}: {error}")
+        except OSError as error:
+            problems.append(say(language, "file", where=where, file=file, why=error.strerror))
+    return problems
+
+
+def _pins_twice(config: Config) -> list[tuple[str, dict[str, Any]]]:
+    found: list[tuple[str, dict[str, Any]]] = []
     pins: dict[int, str] = {}
     wires = [(f"zone.{name}", zone.pin) for name, zone in config.zone.items()]
     wires += [(f"output.{name}", output.pin) for name, output in config.output.items()]
     for where, pin in wires:
         if pin in pins:
-            problems.append(f"{where}.pin = {pin} is taken by {pins[pin]}; give one of them another pin")
+            found.append(("pin-twice", {"where": where, "pin": pin, "other": pins[pin]}))
         pins.setdefault(pin, where)
-    problems += _twice("path", [path.name for path in config.path])
-    problems += _twice("receiver", [receiver.name for receiver in config.receiver])
-    names = [path.name for path in config.path]
-    if config.media.path and config.media.path not in names:
-        problems.append(f"media.path = {config.media.path!r} is no path; there are: {', '.join(names)}")
-    if not config.alarm.resend_s:
-        problems.append("alarm.resend_s is empty; give at least one pause, as [2.0, 4.0, 5.0]")
-    for path in config.path:
-        if path.tls and (path.tls.cert_file is None) != (path.tls.key_file is None):
-            problems.append(f"path {path.name}: tls.cert_file and tls.key_file belong together; give both or none")
-        if path.username == "" and path.password_file is not None:
-            problems.append(f"path {path.name}: password_file without username; add the user name")
-    return problems
+    return found
 
 
-def check_files(config: Config) -> list[str]:
-    """Files that the configuration names and that cannot be used as they are. A panel starts all the same."""
-    from firmware.wire.sign import load_key  # noqa: PLC0415 - check-config and run need it, parsing does not
-
-    problems: list[str] = []
-    keys = [("panel.key_file", config.panel.key_file)]
-    keys += [(f"receiver {receiver.name}: key_file", receiver.key_file) for receiver in config.receiver]
-    for where, file in keys:
-        if file is not None:
-            try:
-                load_key(file)
-            except (OSError, ValueError) as error:
-                problems.append(f"{where}: {error}")
-    for path in config.path:
-        named = [("password_file", path.password_file)]
-        if path.tls:
-            named += [(f"tls.{key}", getattr(path.tls, key)) for key in ("ca_file", "cert_file", "key_file")]
-        problems += [_unreadable(f"path {path.name}: {key}", file) for key, file in named if file is not None]
-    return [problem for problem in problems if problem]
-
-
-def _unreadable(where: str, file: Path) -> str:
-    try:
-        with file.open("rb"):
-            return ""
-    except OSError as error:
-        return f"{where} = {file}: {error.strerror}; put the file there or correct the name"
-
-
-def _twice(kind: str, names: list[str]) -> list[str]:
-    return [
-        f"two entries [[{kind}]] are named {name!r}; a name stands once" for name in {*names} if names.count(name) > 1
-    ]
+def _names_twice(kind: str, names: list[str]) -> list[tuple[str, dict[str, Any]]]:
+    return [("name-twice", {"kind": kind, "name": name}) for name in dict.fromkeys(names) if names.count(name) > 1]
 
 
 class _Reader:
     """Turns tables into dataclasses and keeps every problem it meets."""
 
-    def __init__(self) -> None:
+    def __init__(self, language: str) -> None:
         self.problems: list[str] = []
+        self._language = language
 
     def record(self, cls: type[T], table: object, where: str) -> T | None:
         """One table as a dataclass; None when anything in it is wrong."""
         if not isinstance(table, dict):
-            self.problems.append(f"{where}: expected a table, found {_kind(table)}")
+            self._tell("no-table", where, found=self._kind(table))
             return None
         before = len(self.problems)
         fields = {field.name: field for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
@@ -158,14 +173,22 @@ class _Reader:
             if value is not _MISSING:
                 values[name] = self._value(hints[name], value, inner, field.metadata)
             elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
-                self.problems.append(f"{inner} is missing: {field.metadata['doc']}")
+                self._tell("missing", inner, meaning=field.metadata[self._language])
         return cls(**values) if len(self.problems) == before else None
 
+    def _tell(self, key: str, where: str, **values: object) -> None:
+        self.problems.append(say(self._language, key, where=where, **values))
+
     def _unknown(self, table: dict[str, Any], fields: dict[str, Any], where: str) -> None:
-        for name in table.keys() - fields.keys():
+        for name in table:
+            if name in fields:
+                continue
+            place = f"{where}.{name}" if where else name
             near = difflib.get_close_matches(name, fields, 1, 0.5)
-            hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(fields)}"
-            self.problems.append(f"{f'{where}.' if where else ''}{name}: unknown key; {hint}")
+            if near:
+                self._tell("unknown-near", place, near=near[0])
+            else:
+                self._tell("unknown", place, known=", ".join(fields))
 
     def _value(self, hint: Any, value: object, where: str, limits: Any) -> Any:
         if get_origin(hint) in (Union, types.UnionType):
@@ -181,71 +204,67 @@ class _Reader:
 
     def _list(self, hint: Any, value: object, where: str, limits: Any) -> tuple[Any, ...]:
         if not isinstance(value, list):
-            self.problems.append(f"{where}: expected a list, found {_kind(value)}")
+            self._tell("no-list", where, found=self._kind(value))
             return ()
         return tuple(self._value(hint, item, f"{where}[{place}]", limits) for place, item in enumerate(value, 1))
 
     def _named(self, hint: Any, value: object, where: str) -> dict[str, Any]:
         if not isinstance(value, dict):
-            self.problems.append(f"{where}: expected tables [{where}.NAME], found {_kind(value)}")
+            self._tell("no-tables", where, found=self._kind(value))
             return {}
         for name in value:
             if not re.fullmatch(NAME, name):
-                self.problems.append(
-                    f"{where}.{name}: a name is 1 to 32 of a-z 0-9 _ -, beginning with a letter or digit"
-                )
+                self._tell("name", f"{where}.{name}", shape=self._pick(NAME_SHAPE))
         return {name: self.record(hint, table, f"{where}.{name}") for name, table in value.items()}
 
     def _scalar(self, hint: Any, value: object, where: str, limits: Any) -> Any:
         if isinstance(hint, type) and issubclass(hint, enum.Enum):
             return self._choice(hint, value, where)
         wanted: Any = {str: str, Path: str, int: int, float: (int, float), bool: bool}[hint]
+        shown = _show(value, secret="secret" in limits)
         if not isinstance(value, wanted) or (isinstance(value, bool) and hint is not bool):
-            self.problems.append(f"{where} = {_show(value)}: expected {_WORDS[hint]}, found {_kind(value)}")
+            self._tell("kind", where, value=shown, wanted=say(self._language, _WORDS[hint]), found=self._kind(value))
             return None
-        problem = _limit(value, limits)
-        if problem:
-            self.problems.append(f"{where} = {_show(value)}: {problem}")
-            return None
-        return hint(value)
+        before = len(self.problems)
+        self._limit(value, limits, where, shown)
+        return hint(value) if len(self.problems) == before else None
 
     def _choice(self, hint: type[enum.Enum], value: object, where: str) -> Any:
         try:
             return hint(value)
         except ValueError:
-            names = ", ".join(str(member.value) for member in hint)
-            self.problems.append(f"{where} = {_show(value)}: expected one of {names}")
+            known = ", ".join(str(member.value) for member in hint)
+            self._tell("one-of", where, value=_show(value), known=known)
             return None
 
+    def _limit(self, value: Any, limits: Any, where: str, shown: str) -> None:
+        unit = f" {limits['unit']}" if "unit" in limits else ""
+        if isinstance(value, str) and len(value) > limits.get("high", math.inf):
+            self._tell("length", where, value=shown, limit=limits["high"])
+        elif "choices" in limits and value not in limits["choices"]:
+            self._tell("one-of", where, value=shown, known=", ".join(map(str, limits["choices"])))
+        elif "pattern" in limits and not re.fullmatch(limits["pattern"], value):
+            self._tell("shape", where, value=shown, shape=self._pick(limits["shape"]))
+        elif isinstance(value, str):
+            return
+        elif value < limits.get("low", -math.inf):
+            self._tell("least", where, value=shown, limit=f"{limits['low']}{unit}")
+        elif not value <= limits.get("high", math.inf):
+            self._tell("most", where, value=shown, limit=f"{limits['high']}{unit}")
 
-_WORDS = {str: "text", Path: "a file name", int: "a whole number", float: "a number", bool: "true or false"}
+    def _pick(self, shape: tuple[str, str]) -> str:
+        return shape[0 if self._language == "zh" else 1]
+
+    def _kind(self, value: object) -> str:
+        return say(self._language, _KINDS.get(type(value), "date"))
 
 
-def _limit(value: Any, limits: Any) -> str:
-    size = len(value) if isinstance(value, str) else value
-    noun = " characters" if isinstance(value, str) else ""
-    if "low" in limits and size < limits["low"]:
-        return f"the least is {limits['low']}{noun}"
-    if "high" in limits and not size <= limits["high"]:
-        return f"the most is {limits['high']}{noun}"
-    if "choices" in limits and value not in limits["choices"]:
-        return f"expected one of {', '.join(map(str, limits['choices']))}"
-    if "pattern" in limits and not re.fullmatch(limits["pattern"], value):
-        return f"does not fit {limits['pattern']}"
-    return ""
+_WORDS = {str: "text", Path: "file-name", int: "whole", float: "number", bool: "bool"}
+_KINDS = {dict: "table", list: "list", str: "text", bool: "bool", int: "whole", float: "number"}
 
 
-def _show(value: object) -> str:
-    text = repr(value)
+def _show(value: object, *, secret: bool = False) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    text = masked(repr(value)) if secret else repr(value)
     return text if len(text) <= SHOWN_MAX else text[:SHOWN_MAX] + "…"
-
-
-def _kind(value: object) -> str:
-    return {
-        dict: "a table",
-        list: "a list",
-        str: "text",
-        bool: "true or false",
-        int: "a whole number",
-        float: "a number",
-    }.get(type(value), type(value).__name__)

@@ -22,8 +22,8 @@ from firmware.demo.devices import offer
 from firmware.demo.show import open_show
 from firmware.demo.stage import RECEIVERS, ZONE, Devices, Stage, keep_folder
 from firmware.demo.story import DESK, PANEL, Story
+from firmware.language import language
 from firmware.receiver.keys import is_terminal, single_keys, standard_input
-from firmware.receiver.options import language
 
 if TYPE_CHECKING:
     import argparse
@@ -66,7 +66,7 @@ def main(args: argparse.Namespace) -> int:
     signal.signal(signal.SIGTERM, _end)
     signal.signal(signal.SIGHUP, _end)
     person = not args.json and is_terminal(standard_input()) and sys.stdout.isatty()
-    spoken = language(args)
+    spoken = language(args.lang)
     devices = Devices(args.real_microphone, args.real_camera)
     if person:
         devices = offer(devices, spoken)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import getpass
-import os
 import re
 import ssl
 from dataclasses import replace
@@ -121,14 +120,6 @@ def person(args: argparse.Namespace) -> str:
         return getpass.getuser()
     except (OSError, KeyError):
         return ""
-
-
-def language(args: argparse.Namespace) -> str:
-    """The language asked for, or that of the system's messages: "zh" or "en"."""
-    if args.lang:
-        return str(args.lang)
-    spoken = os.environ.get("LC_ALL") or os.environ.get("LC_MESSAGES") or os.environ.get("LANG") or ""
-    return "zh" if spoken.startswith("zh") else "en"
 
 
 def _check_certificates(args: argparse.Namespace) -> None:

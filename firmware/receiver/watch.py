@@ -13,6 +13,7 @@ import time
 from typing import TYPE_CHECKING, Self
 
 from firmware.core.report import Step
+from firmware.language import language
 from firmware.receiver import events as e
 from firmware.receiver import options
 from firmware.receiver.desk import Desk
@@ -86,7 +87,7 @@ class Watch:
         keys = PanelKeys(args.key_file)
         receiver_key = load_key(args.receiver_key_file) if args.receiver_key_file else None
         link = options.link_config(args)
-        self._words = Words(options.language(args))
+        self._words = Words(language(args.lang))
         self._desk = Desk(
             args.name, options.person(args), lambda: f"{args.name}-{secrets.token_hex(8)}", args.auto_accept
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,10 @@ from hypothesis import strategies as st
 from firmware import check_config, config_reference
 from firmware.cli import main
 from firmware.config_file import ConfigError, check_files, load, parse
+from firmware.config_words import WORDS
 from firmware.core.zone import ZoneType
+
+# ruff: noqa: RUF001 - Chinese sentences have Chinese punctuation
 
 ROOT = Path(__file__).parents[2]
 GOOD = """
@@ -62,10 +66,23 @@ def test_a_small_file_is_enough():
         ("pin = 17", "pin = -1", "the least is 0"),
         ("pin = 17", "", "zone.booth-button.pin is missing: GPIO number (BCM)."),
         ('type = "panic"', 'type = "burglary"', "expected one of panic, hold-up, tamper"),
-        ('type = "panic"', 'type = "panic"\ndebounce_ms = 4', "the least is 5"),
-        ('type = "panic"', 'type = "panic"\nstuck_s = nan', "the most is 3600"),
-        ('id = "anqiu-0042"', 'id = "a/b"', "does not fit"),
-        ('id = "anqiu-0042"', 'id = "a+b#"', "does not fit"),
+        ('type = "panic"', 'type = "panic"\ndebounce_ms = 4', "the least is 5 ms"),
+        ('type = "panic"', 'type = "panic"\nstuck_s = nan', "the most is 3600 s"),
+        ('id = "anqiu-0042"', 'id = "a/b"', "expected 1 to 64 of A-Z a-z 0-9 _ . -"),
+        ('id = "anqiu-0042"', 'id = "a+b#"', "panel.id = 'a+b#': expected 1 to 64 of"),
+        ('id = "anqiu-0042"', 'id = "x"\nlatitude = "91"', "panel.latitude = '91': expected degrees in quotes"),
+        ('id = "anqiu-0042"', 'id = "x"\nlongitude = "180.5"', "panel.longitude = '180.5': expected degrees"),
+        ('id = "anqiu-0042"', f'id = "x"\nname = "{"a" * 201}"', "the most is 200 characters"),
+        ('host = "broker.example"', 'host = ""', "path[1].host = '': expected a host name or address alone"),
+        ('host = "broker.example"', 'host = "mqtt://broker.example"', "without mqtt://, port and spaces"),
+        ('host = "broker.example"', 'host = "broker.example:1883"', "without mqtt://, port and spaces"),
+        ('host = "broker.example"', 'host = "a b"', "without mqtt://, port and spaces"),
+        ("[[receiver]]", '[camera.a]\nurl = "http://x"\n[[receiver]]', "camera.a.url = 'http://x': expected rtsp://"),
+        ("[[receiver]]", '[camera.a]\nurl = "rtsp://u:p@"\n[[receiver]]', "expected rtsp://HOST/PATH"),
+        ("[[receiver]]", '[microphone]\ndevice = ""\n[[receiver]]', "microphone.device = '': expected a sound device"),
+        ("[[receiver]]", '[microphone]\ndevice = "/dev/snd"\n[[receiver]]', "expected a sound device's name"),
+        ("[[receiver]]", '[console]\nport = "COM1"\n[[receiver]]', "expected a serial device below /dev/"),
+        ("[[receiver]]", "[alarm]\nresend_s = [1979-05-27]\n[[receiver]]", "expected a number, found a date or time"),
         ("[zone.booth-button]", '[zone."Booth Button"]', "a name is 1 to 32 of a-z"),
         ('name = "main"', 'name = "main"\nprotocol = "4"', "expected one of 5, 3.1.1"),
         ('name = "main"', 'name = "main"\nkind = "carrier-pigeon"', "expected one of mqtt"),
@@ -73,7 +90,7 @@ def test_a_small_file_is_enough():
         ('name = "110"', 'name = "110"\n[[receiver]]\nname = "110"', "two entries [[receiver]] are named '110'"),
         ("[[receiver]]", "[media]\npath = 'radio'\n[[receiver]]", "media.path = 'radio' is no path; there are: main"),
         ("[[receiver]]", "[alarm]\nresend_s = []\n[[receiver]]", "give at least one pause"),
-        ("[[receiver]]", "[alarm]\nresend_s = [0.1]\n[[receiver]]", "alarm.resend_s[1] = 0.1: the least is 0.5"),
+        ("[[receiver]]", "[alarm]\nresend_s = [0.1]\n[[receiver]]", "alarm.resend_s[1] = 0.1: the least is 0.5 s"),
         ("[[receiver]]", "[alarm]\nresend_s = 2\n[[receiver]]", "expected a list, found a whole number"),
         ("[panel]", "[pannel]", "pannel: unknown key; did you mean 'panel'?"),
     ],
@@ -172,8 +189,8 @@ def test_missing_keys_and_certificates_are_told_with_their_place(tmp_path):
     assert any("path main: tls.ca_file" in problem and "No such file" in problem for problem in found)
 
 
-def run(capsys, *words):
-    status = main(["check-config", *words])
+def run(capsys, *words, lang="en"):
+    status = main(["check-config", *words, "--lang", lang])
     return status, capsys.readouterr()
 
 
@@ -182,7 +199,7 @@ def test_check_config_says_that_a_file_is_good(tmp_path, capsys):
     file.write_text(GOOD)
     status, said = run(capsys, str(file))
     assert status == check_config.GOOD
-    assert "good 正确 (1 zones, 1 paths, 1 receivers)" in said.out
+    assert "good (1 zone(s), 1 path(s), 1 receiver(s))" in said.out
     assert "no key_file" in said.out
 
 
@@ -203,9 +220,102 @@ def test_check_config_masks_passwords_in_addresses(tmp_path, capsys):
     assert "rtsp://root:****@10.0.0.9/live" in said.out
 
 
+def test_check_config_speaks_chinese(tmp_path, capsys):
+    file = tmp_path / "panel.toml"
+    file.write_text(GOOD)
+    _, good = run(capsys, str(file), lang="zh")
+    assert "正确（防区 1，路径 1，接警台 1）" in good.out
+    assert "注意：路径 main 没有加密" in good.out
+    file.write_text(GOOD.replace("pin = 17", "pin = 99"))
+    _, bad = run(capsys, str(file), lang="zh")
+    assert bad.err == f"{file}: zone.booth-button.pin = 99：最大为 53\n1 处错误\n"
+
+
+def with_files(tmp_path, **content):
+    for name, text in content.items():
+        (tmp_path / name).write_text(text)
+    tls = f'[path.tls]\nca_file = "{tmp_path}/ca"'
+    host = f'host = "broker.example"\nusername = "u"\npassword_file = "{tmp_path}/password"\n{tls}'
+    file = tmp_path / "panel.toml"
+    file.write_text(GOOD.replace('host = "broker.example"', host))
+    return file
+
+
+def test_check_config_tells_of_every_file_that_is_not_there(tmp_path, capsys):
+    file = with_files(tmp_path)
+    status, said = run(capsys, str(file))
+    assert status == check_config.FILES
+    assert (
+        f"{file}: path main: password_file = {tmp_path}/password: No such file or directory; put the file" in said.err
+    )
+    assert f"{file}: path main: tls.ca_file = {tmp_path}/ca: No such file or directory" in said.err
+    assert "good, but 2 of the files that it names cannot be used" in said.err
+    assert run(capsys, str(file), "--no-files")[0] == check_config.GOOD
+
+
+def test_check_config_looks_into_certificates(tmp_path, capsys):
+    status, said = run(capsys, str(with_files(tmp_path, ca="no certificate", password="secret")))
+    assert status == check_config.FILES
+    assert f"path main: path.tls.ca_file {tmp_path}/ca holds no PEM certificate" in said.err
+
+
+def test_check_config_warns_of_a_secret_that_others_can_read(tmp_path, capsys):
+    key = tmp_path / "panel.key"
+    key.write_text("ab" * 32)
+    key.chmod(0o644)
+    file = tmp_path / "panel.toml"
+    file.write_text(GOOD.replace('id = "anqiu-0042"', f'id = "x"\nkey_file = "{key}"'))
+    assert f"{key} has mode 0644" in run(capsys, str(file))[1].out
+    key.chmod(0o600)
+    assert "mode" not in run(capsys, str(file))[1].out
+
+
 def test_the_example_for_the_field_is_good():
     assert parse((ROOT / "deploy" / "panel.example.toml").read_bytes(), "example").panel.board == "pi"
 
 
-def test_the_reference_page_is_what_the_reader_reads():
-    assert (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8") == config_reference.page()
+@pytest.mark.parametrize(("file", "language"), [("configuration.md", "en"), ("configuration.zh-CN.md", "zh")])
+def test_the_reference_page_is_what_the_reader_reads(file, language):
+    assert (ROOT / "docs" / file).read_text(encoding="utf-8") == config_reference.page(language)
+
+
+@pytest.mark.parametrize(
+    "host", ["b", "broker.example", "broker.example.", "10.0.0.9", "my_broker", "::1", "fe80::1%eth0", "2001:db8::9"]
+)
+def test_a_host_is_a_name_or_an_address_of_either_kind(host):
+    assert parse(GOOD.replace("broker.example", host).encode(), "x").path[0].host == host
+
+
+@pytest.mark.parametrize(
+    "url", ["rtsp://10.0.0.9", "rtsps://u:p@ss@cam/live?x=1", "rtsp://[::1]:8554/s", "/dev/video0", "test:"]
+)
+def test_a_camera_is_a_stream_a_device_or_the_test_picture(url):
+    assert parse((GOOD + f'\n[camera.gate]\nurl = "{url}"\n').encode(), "x").camera["gate"].url == url
+
+
+def test_a_password_in_a_bad_address_is_not_shown():
+    found = "".join(problems(GOOD + '\n[camera.gate]\nurl = "rtp://root:hunter2@10.0.0.9/live"\n'))
+    assert "camera.gate.url = 'rtp://root:****@10.0.0.9/live': expected" in found
+    assert "hunter2" not in found
+
+
+def test_mistakes_are_told_in_the_order_of_the_file():
+    found = changed('id = "anqiu-0042"', 'id = "x"\nzebra = 1\nwombat = 2\nyak = 3')
+    assert [problem.split(":")[0] for problem in found] == ["panel.zebra", "panel.wombat", "panel.yak"]
+
+
+def test_mistakes_are_told_in_chinese_too():
+    bad = (
+        GOOD.replace("pin = 17", "pin = 99\nbord = true").replace('name = "110"', "").replace("[panel]", "[panel]\nx=1")
+    )
+    with pytest.raises(ConfigError) as caught:
+        parse(bad.encode(), "panel.toml", "zh")
+    assert "zone.booth-button.pin = 99：最大为 53" in caught.value.problems
+    assert "缺少 receiver[1].name：签署其回执的名称，如 110 或 station。" in caught.value.problems
+    assert any(problem.startswith("zone.booth-button.bord：没有这个键；可用：pin") for problem in caught.value.problems)
+
+
+def test_every_sentence_has_the_same_places_in_both_languages():
+    for key, (chinese, english) in WORDS.items():
+        places = [sorted(re.findall(r"{(\w+)", text)) for text in (chinese, english)]
+        assert set(places[0]) == set(places[1]), key

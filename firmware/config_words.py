@@ -1,0 +1,105 @@
+"""What the reader of a configuration says, in Chinese and in English."""
+
+from __future__ import annotations
+
+# ruff: noqa: RUF001 - Chinese sentences have Chinese punctuation
+
+WORDS: dict[str, tuple[str, str]] = {
+    "unreadable": ("无法读取：{why}；请检查文件名和权限", "cannot be read: {why}; check the name and the rights"),
+    "too-large": (
+        "超过 {limit} 字节；这不是主机配置文件",
+        "is larger than {limit} bytes; this is no panel's configuration",
+    ),
+    "not-utf8": ("第 {place} 字节不是 UTF-8；请存为 UTF-8", "is not UTF-8 at byte {place}; save it as UTF-8"),
+    "not-toml": (
+        "不是 TOML：{why}；文本要加引号，一个键只写一次",
+        "is not TOML: {why}; a text stands in quotes, a key stands once",
+    ),
+    "no-table": ("{where}：应为表，实为{found}", "{where}: expected a table, found {found}"),
+    "no-tables": (
+        "{where}：应为表 [{where}.NAME]，实为{found}",
+        "{where}: expected tables [{where}.NAME], found {found}",
+    ),
+    "no-list": ("{where}：应为列表，实为{found}", "{where}: expected a list, found {found}"),
+    "missing": ("缺少 {where}：{meaning}", "{where} is missing: {meaning}"),
+    "unknown-near": ("{where}：没有这个键；是不是“{near}”？", "{where}: unknown key; did you mean '{near}'?"),
+    "unknown": ("{where}：没有这个键；可用：{known}", "{where}: unknown key; there are: {known}"),
+    "name": ("{where}：名称应为 {shape}", "{where}: a name is {shape}"),
+    "kind": ("{where} = {value}：应为{wanted}，实为{found}", "{where} = {value}: expected {wanted}, found {found}"),
+    "one-of": ("{where} = {value}：应为 {known} 之一", "{where} = {value}: expected one of {known}"),
+    "least": ("{where} = {value}：最小为 {limit}", "{where} = {value}: the least is {limit}"),
+    "most": ("{where} = {value}：最大为 {limit}", "{where} = {value}: the most is {limit}"),
+    "length": ("{where} = {value}：最多 {limit} 个字符", "{where} = {value}: the most is {limit} characters"),
+    "shape": ("{where} = {value}：应为 {shape}", "{where} = {value}: expected {shape}"),
+    "no-zone": (
+        "没有 [zone.NAME]：没有按钮的主机保护不了任何人；请加一个",
+        "no [zone.NAME]: a panel without a button protects nobody; add one",
+    ),
+    "no-path": ("没有 [[path]]：主机联系不上任何人；请加一个", "no [[path]]: the panel could reach nobody; add one"),
+    "no-receiver": (
+        "没有 [[receiver]]：无人会确认报警；请加一个",
+        "no [[receiver]]: nobody would acknowledge; add one",
+    ),
+    "pin-twice": (
+        "{where}.pin = {pin} 已被 {other} 占用；请换一个引脚",
+        "{where}.pin = {pin} is taken by {other}; give one of them another pin",
+    ),
+    "name-twice": (
+        "有两个 [[{kind}]] 都叫 {name!r}；名称只能用一次",
+        "two entries [[{kind}]] are named {name!r}; a name stands once",
+    ),
+    "no-such-path": (
+        "media.path = {name!r} 不是路径；可用：{known}",
+        "media.path = {name!r} is no path; there are: {known}",
+    ),
+    "no-pause": (
+        "alarm.resend_s 是空的；请至少给一个间隔，如 [2.0, 4.0, 5.0]",
+        "alarm.resend_s is empty; give at least one pause, as [2.0, 4.0, 5.0]",
+    ),
+    "half-certificate": (
+        "path {name}：tls.cert_file 和 tls.key_file 要么都给，要么都不给",
+        "path {name}: tls.cert_file and tls.key_file belong together; give both or none",
+    ),
+    "no-username": (
+        "path {name}：有 password_file 而没有 username；请加上用户名",
+        "path {name}: password_file without username; add the user name",
+    ),
+    "file": (
+        "{where} = {file}：{why}；请放好文件或改正文件名",
+        "{where} = {file}: {why}; put the file there or correct the name",
+    ),
+    "mistakes": ("{count} 处错误", "{count} mistake(s)"),
+    "files": (
+        "文件正确，但它指定的 {count} 个文件无法使用；主机照样启动，缺了它们",
+        "good, but {count} of the files that it names cannot be used; a panel starts all the same, without them",
+    ),
+    "good": (
+        "正确（防区 {zones}，路径 {paths}，接警台 {receivers}）",
+        "good ({zones} zone(s), {paths} path(s), {receivers} receiver(s))",
+    ),
+    "note": ("注意：{text}", "note: {text}"),
+    "unsigned-receiver": (
+        "接警台 {name} 没有 key_file：不验签就相信它的回执，不接受它的命令",
+        "receiver {name} has no key_file: its acknowledgements are believed unsigned, its commands refused",
+    ),
+    "unencrypted": ("路径 {name} 没有加密（没有 [path.tls]）", "path {name} is not encrypted (no [path.tls])"),
+    "unsigned-panel": ("没有 panel.key_file：报告不签名", "panel.key_file is not set: reports are not signed"),
+    "few-cameras": (
+        "摄像头 {count} 个：DB15/T 3968-2025 要求两个",
+        "{count} camera(s): two are asked for by DB15/T 3968-2025",
+    ),
+    "table": ("表", "a table"),
+    "list": ("列表", "a list"),
+    "text": ("文本", "text"),
+    "bool": ("true 或 false", "true or false"),
+    "whole": ("整数", "a whole number"),
+    "number": ("数", "a number"),
+    "file-name": ("文件名", "a file name"),
+    "date": ("日期或时间", "a date or time"),
+}
+"""Key to the sentence in (Chinese, English)."""
+
+
+def say(language: str, key: str, **values: object) -> str:
+    """The sentence of a key in "zh" or "en"."""
+    return WORDS[key][0 if language == "zh" else 1].format(**values)
