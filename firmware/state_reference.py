@@ -6,7 +6,7 @@ import sys
 from enum import StrEnum
 from typing import TYPE_CHECKING, TypeVar
 
-from firmware.core import link, path
+from firmware.core import dialer, link, path
 from firmware.core.codes import CODES
 from firmware.core.effects import PATTERNS
 from firmware.core.report import Step
@@ -27,7 +27,7 @@ Drawn from the literals in the code (`python -m firmware.state_reference`); a te
 
 def page() -> str:
     """The whole page."""
-    sections = (HEAD, _chain(), _lamp(), _link(), _path(), _zones(), _codes())
+    sections = (HEAD, _chain(), _lamp(), _link(), _dialer(), _path(), _zones(), _codes())
     return "\n".join(sections)
 
 
@@ -48,6 +48,10 @@ def _beats(pattern: object) -> str:
 
 def _link() -> str:
     return f"## A path's connection\n\n{_diagram(link.MOVES)}"
+
+
+def _dialer() -> str:
+    return f"## A DC-09 path's connection\n\n{_diagram(dialer.TURNS)}"
 
 
 def _path() -> str:

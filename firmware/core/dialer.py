@@ -1,0 +1,421 @@
+"""The dialer: the pure state of one SIA DC-09 path. It says what to send under which number; the adapter does it.
+
+DC-09 has one frame under way at a time. The receiver answers it by number: ACK (it has it), NAK (it does not trust the
+frame, mostly its time), DUH (it understands and cannot use it), RSP (ACK with content). Without a good answer it is
+sent again under the same number, on a new connection when the old one was silent; after three tries the number is given
+up and the connection rests. The alarms stay here: all paths carry them at once, and this one tries again later.
+
+Sources: ANSI/SIA DC-09 as two public receivers read it (`docs/dc09.md`).
+"""
+
+from __future__ import annotations
+
+import enum
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, assert_never
+
+from firmware.core.link import (
+    ALARMS_MAX,
+    GREETING_S,
+    HASTE_S,
+    PAUSE_BASE_S,
+    PAUSE_CAP_ALARM_S,
+    PAUSE_CAP_S,
+    STABLE_S,
+    Due,
+    LinkError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from firmware.core.report import Report, ReportId
+    from hal.types import Instant
+
+TRIES_MAX = 3
+NUMBER_MAX = 9999
+NUMBER_STEP = 617
+"""Has no factor in common with 9999: runs that follow each other begin at numbers far apart."""
+LATE_MAX = 64
+"""Numbers given up whose answer is still understood."""
+SETTLED_MAX = 4096
+DRIFT_S = 5.0
+"""A NAK whose time is nearer than this to ours is about something else than the time."""
+
+
+class Phase(enum.StrEnum):
+    """Where the connection stands. Whether the *path* is up is another matter: only an answer says so."""
+
+    CLOSED = "closed"
+    OPENING = "opening"
+    OPEN = "open"
+
+
+class Turn(enum.StrEnum):
+    """What changes where it stands."""
+
+    TRY = "try"
+    OPENED = "opened"
+    LOST = "lost"
+
+
+TURNS: Mapping[tuple[Phase, Turn], Phase] = {
+    (Phase.CLOSED, Turn.TRY): Phase.OPENING,
+    (Phase.OPENING, Turn.OPENED): Phase.OPEN,
+    (Phase.OPENING, Turn.LOST): Phase.CLOSED,
+    (Phase.OPEN, Turn.LOST): Phase.CLOSED,
+}
+"""The whole specification; a move that is not here raises `LinkError` and changes nothing."""
+
+
+class Word(enum.StrEnum):
+    """What a receiver can say."""
+
+    ACK = "ACK"
+    NAK = "NAK"
+    DUH = "DUH"
+    RSP = "RSP"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a receiver said.
+
+    Attributes:
+        number: Of the frame that it answers; None when it names none.
+        utc_s: The receiver's own time, when it told it.
+    """
+
+    word: Word
+    number: int | None = None
+    utc_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One frame.
+
+    Attributes:
+        number: 1 to 9999; 0 for a link test.
+        report: What it carries; None for a link test (NULL).
+        attempt: 1 to 3 under this number.
+    """
+
+    number: int
+    report: Report | None
+    attempt: int
+
+
+class Verdict(enum.Enum):
+    """What an answer means."""
+
+    TAKEN = enum.auto()
+    """The receiver has the report, or answered the link test."""
+    UNKNOWN = enum.auto()
+    """The receiver cannot use the report; it is not sent again on this path."""
+    AGAIN = enum.auto()
+    """The same frame goes out once more, or is given up: `due` tells."""
+    STRAY = enum.auto()
+    """It answers nothing that is open."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What an answer means and for which report; `report` is None for a link test and for strays."""
+
+    verdict: Verdict
+    report: Report | None = None
+
+
+STRAY = Outcome(Verdict.STRAY)
+
+
+class Dialer:
+    """The life of one DC-09 path.
+
+    Args:
+        interval_s: A link test follows any other frame after this long.
+        answer_s: How long the receiver may take to answer.
+        run: The panel's epoch. Each begins at another number, or a receiver could take the first alarm of this run for
+            the repetition of one of the last.
+
+    Attributes:
+        phase: Where the connection stands.
+        up: Whether the receiver has answered since the path was last lost.
+
+    Synchronization: one thread.
+    """
+
+    def __init__(self, interval_s: float, answer_s: float, run: int = 0) -> None:
+        self.phase = Phase.CLOSED
+        self.up = False
+        self._interval_s = interval_s
+        self._answer_s = answer_s
+        self._number = run * NUMBER_STEP % NUMBER_MAX
+        self._alarms: dict[ReportId, Report] = {}
+        self._events: dict[ReportId, Report] = {}
+        self._call: Call | None = None
+        self._under_way = False
+        self._sent_s = -math.inf
+        self._excused = False
+        self._late: dict[int, Report] = {}
+        self._settled: dict[ReportId, None] = {}
+        self._failures = 0
+        self._retry_s = -math.inf
+        self._moved_s = -math.inf
+        self._up_s = -math.inf
+        self._test_s = -math.inf
+        self._correction_s: float | None = None
+
+    # ── what is to be sent ─────────────────────────────────────────────────────────────────────────────────────────
+
+    def alarm(self, report: Report, now_s: float) -> bool:
+        """Take an alarm; one that waits, was answered for or was refused is not taken twice.
+
+        Returns:
+            False when `ALARMS_MAX` wait already: the core has to repeat it.
+        """
+        if report.id in self._settled or report.id in self._alarms:
+            return True
+        if len(self._alarms) >= ALARMS_MAX:
+            return False
+        self._alarms[report.id] = report
+        if self.phase is Phase.CLOSED:
+            self._retry_s = min(self._retry_s, max(now_s, self._moved_s + HASTE_S))
+        return True
+
+    def settle(self, report: ReportId) -> None:
+        """The receiver has this alarm, over whichever path: it is not sent here any more."""
+        self._settled[report] = None
+        if len(self._settled) > SETTLED_MAX:
+            del self._settled[next(iter(self._settled))]
+        self._alarms.pop(report, None)
+        if self._call is not None and not self._under_way and _of(self._call, report):
+            self._call = None
+
+    def feed(self, reports: Iterable[Report]) -> None:
+        """Take events out of the backlog, no more than `appetite` said."""
+        self._events.update((report.id, report) for report in reports)
+
+    def appetite(self) -> int:
+        """How many events could be used now: one, and none while an alarm waits."""
+        idle = self.up and self.phase is Phase.OPEN and self._call is None
+        return int(idle and not self._alarms and not self._events)
+
+    # ── the connection ─────────────────────────────────────────────────────────────────────────────────────────────
+
+    def due(self, now_s: float) -> Due:
+        """What to do with the connection; OPEN has begun the try, CLOSE asks for `lost` with `overdue`."""
+        match self.phase:
+            case Phase.CLOSED:
+                if now_s < self._open_s():
+                    return Due.NOTHING
+                self._turn(Turn.TRY, now_s)
+                return Due.OPEN
+            case Phase.OPENING | Phase.OPEN:
+                return Due.CLOSE if now_s >= self._give_up_s() else Due.NOTHING
+            case _:
+                assert_never(self.phase)
+
+    def opened(self, now_s: float) -> None:
+        """The receiver took the connection. That alone proves nothing."""
+        self._turn(Turn.OPENED, now_s)
+
+    def lost(self, now_s: float, jitter: float, *, overdue: bool = False) -> bool:
+        """The connection is gone.
+
+        Args:
+            now_s: Monotonic seconds.
+            jitter: A random number, 0 to 1: the share of the pause that is waited (full jitter).
+            overdue: Whether this side gave it up.
+
+        Returns:
+            Whether the path is lost by it. It is not when the receiver hung up after an answer, as many do after each
+            frame: the next frame, or the same once more, opens a new connection.
+        """
+        known = self.up or self._call is not None
+        polite = known and self.phase is Phase.OPEN and not (overdue or self._under_way or self._spent())
+        self._turn(Turn.LOST, now_s)
+        if polite:
+            return False
+        was_up, self.up = self.up, False
+        if was_up and now_s - self._up_s >= STABLE_S:
+            self._failures = 0
+        spent = self._put_back()
+        self._test_s = -math.inf
+        at_once = was_up and not spent and self._failures == 0
+        cap = PAUSE_CAP_ALARM_S if self._alarms else PAUSE_CAP_S
+        pause_s = 0.0 if at_once else jitter * min(cap, PAUSE_BASE_S * 2.0 ** min(self._failures, 16))
+        self._failures += 1
+        self._retry_s = now_s + pause_s
+        return True
+
+    # ── frames and answers ─────────────────────────────────────────────────────────────────────────────────────────
+
+    def pull(self, now_s: float) -> Call | None:
+        """The frame to send now, from here on under way; None when nothing is to be sent."""
+        if self.phase is not Phase.OPEN or self._under_way or self._spent():
+            return None
+        call = self._call or self._next_call(now_s)
+        if call is None:
+            return None
+        self._call = Call(call.number, call.report, call.attempt + 1)
+        self._under_way = True
+        self._sent_s = now_s
+        self._test_s = now_s + self._interval_s
+        return self._call
+
+    def answer(self, answer: Answer, now: Instant) -> Outcome:
+        """The receiver said something."""
+        match answer.word:
+            case Word.ACK | Word.RSP:
+                return self._acknowledged(answer.number, now.mono_s)
+            case Word.DUH:
+                return self._not_understood(answer.number, now.mono_s)
+            case Word.NAK:
+                return self._distrusted(answer.utc_s, now)
+            case _:
+                assert_never(answer.word)
+
+    def rubbish(self) -> Outcome:
+        """Something came that is no answer: the frame under way goes out once more."""
+        if not self._under_way:
+            return STRAY
+        self._under_way = False
+        return Outcome(Verdict.AGAIN)
+
+    def stamp(self, now: Instant) -> float:
+        """The present moment as the receiver counts it, in seconds since 1970.
+
+        A receiver's NAK tells its time; from there on the monotonic clock is followed, whatever the wall clock does.
+        """
+        return now.utc_s if self._correction_s is None else now.mono_s + self._correction_s
+
+    def next_deadline(self) -> float:
+        """Monotonic seconds at which `due` or `pull` must be asked; infinite when never."""
+        match self.phase:
+            case Phase.CLOSED:
+                return self._open_s()
+            case Phase.OPENING:
+                return self._give_up_s()
+            case Phase.OPEN:
+                return self._give_up_s() if self._under_way or self._spent() else self._test_s
+            case _:
+                assert_never(self.phase)
+
+    @property
+    def current(self) -> Report | None:
+        """The report of the frame under way, if it carries one."""
+        return self._call.report if self._call is not None else None
+
+    @property
+    def waiting(self) -> int:
+        """Alarms that no receiver has answered for on this path."""
+        return len(self._alarms)
+
+    # ── inside ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _turn(self, turn: Turn, now_s: float) -> None:
+        after = TURNS.get((self.phase, turn))
+        if after is None:
+            raise LinkError(f"a dialer whose line is {self.phase} was told {turn}")
+        self.phase = after
+        self._moved_s = now_s
+
+    def _open_s(self) -> float:
+        wanted = self._alarms or self._events or self._call or not self.up
+        return self._retry_s if wanted else max(self._retry_s, self._test_s)
+
+    def _give_up_s(self) -> float:
+        if self.phase is Phase.OPENING:
+            return self._moved_s + GREETING_S
+        if self._under_way:
+            return self._sent_s + self._answer_s
+        return -math.inf if self._spent() else math.inf
+
+    def _spent(self) -> bool:
+        return self._call is not None and not self._under_way and self._call.attempt >= TRIES_MAX
+
+    def _put_back(self) -> bool:
+        """The frame under way failed with its connection; whether its number was given up after all its tries."""
+        call, self._call = self._call, None
+        self._under_way = False
+        self._events.clear()
+        if call is None or call.report is None:
+            return call is not None and call.attempt >= TRIES_MAX
+        if call.attempt >= TRIES_MAX:
+            self._given_up(call.number, call.report)
+            return True
+        if call.report.id in self._alarms:
+            self._call = call  # the same number on the next connection, so that a receiver can tell it from a new alarm
+        return False
+
+    def _given_up(self, number: int, report: Report) -> None:
+        self._late[number] = report
+        if len(self._late) > LATE_MAX:
+            del self._late[next(iter(self._late))]
+        if report.id in self._alarms:  # the others first: what this one fails for need not stop them
+            self._alarms[report.id] = self._alarms.pop(report.id)
+
+    def _next_call(self, now_s: float) -> Call | None:
+        for waiting in (self._alarms, self._events):
+            if waiting:
+                self._number = self._number % NUMBER_MAX + 1
+                self._late.pop(self._number, None)
+                self._excused = False
+                return Call(self._number, next(iter(waiting.values())), 0)
+        if now_s < self._test_s:
+            return None
+        self._excused = False
+        return Call(0, None, 0)
+
+    def _heard(self, now_s: float) -> None:
+        self._call = None
+        self._under_way = False
+        if not self.up:
+            self.up = True
+            self._up_s = now_s
+
+    def _open_call(self, number: int | None) -> Call | None:
+        call = self._call
+        return call if call is not None and number == call.number else None
+
+    def _acknowledged(self, number: int | None, now_s: float) -> Outcome:
+        call = self._open_call(number)
+        if call is not None:
+            self._heard(now_s)
+            return Outcome(Verdict.TAKEN, self._finish(call.report))
+        late = self._late.pop(number, None) if number else None
+        if late is None or late.id in self._settled:
+            return STRAY
+        return Outcome(Verdict.TAKEN, self._finish(late))
+
+    def _not_understood(self, number: int | None, now_s: float) -> Outcome:
+        call = self._open_call(number)
+        if call is None:
+            return STRAY
+        self._heard(now_s)
+        return Outcome(Verdict.UNKNOWN, self._finish(call.report))
+
+    def _distrusted(self, utc_s: float | None, now: Instant) -> Outcome:
+        call = self._call
+        if call is None or not self._under_way:
+            return STRAY
+        self._under_way = False
+        if utc_s is not None and abs(utc_s - self.stamp(now)) > DRIFT_S:
+            self._correction_s = utc_s - now.mono_s
+            if not self._excused:  # our clock was to blame, once: that try does not count
+                self._excused = True
+                self._call = Call(call.number, call.report, call.attempt - 1)
+        return Outcome(Verdict.AGAIN)
+
+    def _finish(self, report: Report | None) -> Report | None:
+        if report is not None:
+            self._events.pop(report.id, None)
+            self.settle(report.id)
+        return report
+
+
+def _of(call: Call, report: ReportId) -> bool:
+    return call.report is not None and call.report.id == report
