@@ -17,6 +17,7 @@ from firmware.adapters.journal import FOLDER
 from firmware.adapters.journal_reader import Gap, JournalReader, Kept, Row, Start
 from firmware.config_file import ConfigError, load
 from firmware.core.report import Mark, ReportId
+from firmware.language import language
 from firmware.receiver.words import Words
 from firmware.wire.fields import UNPRINTABLE
 
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from hal.types import Instant
 
 GOOD, BAD, REFUSED = 0, 1, 2
+USUAL_CONFIG = Path("/etc/gatebooth/panel.toml")
+"""Where a panel's configuration lies that was put into a booth as deploy/README.md says."""
 POLL_S = 0.5
 _KEY_MAX = 4096
 
@@ -39,22 +42,51 @@ _TEXTS = {
     "start": ("主机启动，纪元 {epoch}", "panel started, epoch {epoch}"),
     "gap": ("丢弃 {count} 条：{first} 至 {last}", "{count} reports dropped: {first} to {last}"),
     "unset": ("时钟未校准", "clock not set"),
+    "no-config": (
+        "没有 {file}：请用 --config 指定主机的配置文件，或用 --dir 指定状态文件夹",
+        "{file} is not there: name the panel's file with --config, or its state folder with --dir",
+    ),
+    "no-journal": (
+        "{folder}：这里没有日志；主机第一次运行时才会建立",
+        "{folder}: no journal here; it is made when the panel first runs",
+    ),
+    "no-right": (
+        "{file}：{why}；请以主机的用户或 root 身份读取",
+        "{file}: {why}; read it as the panel's user, or as root",
+    ),
+    "covert-how": (
+        "--covert 需要 --config 文件 和 --key-file 文件：要核对密钥",
+        "--covert needs --config FILE and --key-file FILE: the key is compared",
+    ),
+    "covert-no-key": (
+        "--covert：没有设置 panel.key_file，无从核对密钥",
+        "--covert: panel.key_file is not set, so there is no key to compare with",
+    ),
+    "covert-wrong-key": (
+        "--covert：{file} 不是主机 {panel} 的密钥",
+        "--covert: {file} is not the key of panel {panel}",
+    ),
+    "covert-empty-key": ("--covert：{file} 中没有密钥", "--covert: {file} holds no key"),
 }
 """Key to the words in (Chinese, English)."""
 
 
-class JournalCliError(Exception):
-    """The order cannot be obeyed; the text says why and what to do."""
+def _say(spoken: str, key: str, **values: object) -> str:
+    return _TEXTS[key][0 if spoken == "zh" else 1].format(**values)
 
-    def __init__(self, status: int, why: str) -> None:
-        super().__init__(why)
-        self.status = status
+
+class JournalCliError(Exception):
+    """The order cannot be obeyed; the key of the text that says why and what to do, and what belongs into it."""
+
+    def __init__(self, status: int, key: str, **values: object) -> None:
+        super().__init__(key)
+        self.status, self.key, self.values = status, key, values
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `gatebooth journal`."""
-    where = parser.add_mutually_exclusive_group(required=True)
-    where.add_argument("--config", type=Path, help="the panel's TOML file")
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument("--config", type=Path, help=f"the panel's TOML file (default: {USUAL_CONFIG})")
     where.add_argument("--dir", type=Path, help="the panel's state folder, or the journal's own")
     parser.add_argument("--follow", action="store_true", help="go on showing what comes")
     parser.add_argument("--json", action="store_true", help="print one JSON object a line")
@@ -66,23 +98,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     """0 shown; 1 no configuration or no journal; 2 silent alarms were asked for without the right."""
     try:
-        config = load(args.config) if args.config else None
+        config = None if args.dir else _config(args.config, language(args.lang))
         if args.covert:
             _let_in(config, args.key_file)
         folder = _folder(config, args.dir)
-        language = args.lang or (config.panel.language if config else "en")
-        show = _json_line if args.json else _TextLines(language)
+        spoken = args.lang or (config.panel.language if config else "en")
+        show = _json_line if args.json else _TextLines(spoken)
         _print(JournalReader(folder), show, covert=args.covert, follow=args.follow)
     except ConfigError as error:
         sys.stderr.write(f"{error}\n")
         return BAD
     except JournalCliError as error:
-        sys.stderr.write(f"{error}\n")
+        sys.stderr.write(_say(language(args.lang), error.key, **error.values) + "\n")
         return error.status
     except OSError as error:
-        sys.stderr.write(f"{error.filename}: {error.strerror}; read it as the panel's user, or as root\n")
+        sys.stderr.write(_say(language(args.lang), "no-right", file=error.filename, why=error.strerror) + "\n")
         return BAD
     return GOOD
+
+
+def _config(given: Path | None, spoken: str) -> Config:
+    if given is None and not USUAL_CONFIG.exists():
+        raise JournalCliError(BAD, "no-config", file=USUAL_CONFIG)
+    return load(given or USUAL_CONFIG, spoken)
 
 
 def _folder(config: Config | None, given: Path | None) -> Path:
@@ -90,24 +128,24 @@ def _folder(config: Config | None, given: Path | None) -> Path:
     if config is None and (folder / FOLDER).is_dir():
         folder /= FOLDER
     if not folder.is_dir():
-        raise JournalCliError(BAD, f"{folder}: no journal here; it is made when the panel first runs")
+        raise JournalCliError(BAD, "no-journal", folder=folder)
     return folder
 
 
 def _let_in(config: Config | None, presented: Path | None) -> None:
     if config is None or presented is None:
-        raise JournalCliError(REFUSED, "--covert needs --config FILE and --key-file FILE: the key is compared")
+        raise JournalCliError(REFUSED, "covert-how")
     if config.panel.key_file is None:
-        raise JournalCliError(REFUSED, "--covert: panel.key_file is not set, so there is no key to compare with")
+        raise JournalCliError(REFUSED, "covert-no-key")
     if not hmac.compare_digest(_key(presented), _key(config.panel.key_file)):
-        raise JournalCliError(REFUSED, f"--covert: {presented} is not the key of panel {config.panel.id}")
+        raise JournalCliError(REFUSED, "covert-wrong-key", file=presented, panel=config.panel.id)
 
 
 def _key(path: Path) -> bytes:
     with path.open("rb") as file:
         key = file.read(_KEY_MAX).strip().lower()
     if not key:
-        raise JournalCliError(REFUSED, f"--covert: {path} holds no key")
+        raise JournalCliError(REFUSED, "covert-empty-key", file=path)
     return key
 
 
@@ -203,9 +241,9 @@ def _moment(at: Instant) -> datetime | None:
 class _TextLines:
     """Lines for a person, in one language, times as on the wall."""
 
-    def __init__(self, language: str) -> None:
-        self._column = 0 if language == "zh" else 1
-        self._words = Words(language)
+    def __init__(self, spoken: str) -> None:
+        self._spoken = spoken
+        self._words = Words(spoken)
 
     def __call__(self, part: Row | Mark | ReportId) -> str:
         text = self._text(part)
@@ -227,7 +265,7 @@ class _TextLines:
                 assert_never(part)
 
     def _say(self, key: str, **values: object) -> str:
-        return _TEXTS[key][self._column].format(**values)
+        return _say(self._spoken, key, **values)
 
     def _report(self, kept: Kept) -> str:
         report = kept.report

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from rigs.journals import Bench, make_report
 
+from firmware import journal_cli
 from firmware.cli import main
 from firmware.config import JournalConfig
 from firmware.core.effects import Finish, Note, Store
@@ -65,7 +66,7 @@ def config(tmp_path, folder):
 
 def tell(capsys, *arguments):
     """Status, output and errors of one call."""
-    status = main(["journal", *map(str, arguments)])
+    status = main(["journal", "--lang", "en", *map(str, arguments)])
     out, err = capsys.readouterr()
     return status, out, err
 
@@ -257,6 +258,20 @@ def test_a_bad_configuration_is_told_as_everywhere(tmp_path, capsys):
     status, _, err = tell(capsys, "--config", tmp_path / "panel.toml")
     assert status == 1
     assert "panel.toml" in err
+
+
+def test_without_an_option_the_usual_configuration_is_read(bench, config, capsys, monkeypatch):
+    monkeypatch.setattr(journal_cli, "USUAL_CONFIG", config)
+    report = bench.alarm()
+    assert str(report.id) in tell(capsys)[1]
+
+
+def test_without_an_option_and_a_configuration_it_says_what_to_name(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(journal_cli, "USUAL_CONFIG", tmp_path / "panel.toml")
+    status, _, err = tell(capsys)
+    assert status == 1
+    assert err.startswith(f"{tmp_path}/panel.toml is not there: name the panel's file with --config")
+    assert "没有" in tell(capsys, "--lang", "zh")[2]
 
 
 def test_a_missing_key_file_is_named(silent, config, tmp_path, capsys):
