@@ -90,7 +90,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     where.add_argument("--dir", type=Path, help="the panel's state folder, or the journal's own")
     parser.add_argument("--follow", action="store_true", help="go on showing what comes")
     parser.add_argument("--json", action="store_true", help="print one JSON object a line")
-    parser.add_argument("--lang", choices=("zh", "en"), help="language; the configuration's if not given, or English")
+    parser.add_argument("--lang", choices=("zh", "en"), help="language (default: the configuration's, or the system's)")
     parser.add_argument("--covert", action="store_true", help="show silent alarms too; needs --config and --key-file")
     parser.add_argument("--key-file", type=Path, help="a file with the panel's key, to be let in for --covert")
 
@@ -102,7 +102,7 @@ def main(args: argparse.Namespace) -> int:
         if args.covert:
             _let_in(config, args.key_file)
         folder = _folder(config, args.dir)
-        spoken = args.lang or (config.panel.language if config else "en")
+        spoken = args.lang or (config.panel.language if config else language(None))
         show = _json_line if args.json else _TextLines(spoken)
         _print(JournalReader(folder), show, covert=args.covert, follow=args.follow)
     except ConfigError as error:

@@ -43,6 +43,11 @@ name = "110"
 """
 
 
+@pytest.fixture(autouse=True)
+def english(monkeypatch):
+    monkeypatch.setenv("LC_ALL", "C")
+
+
 @pytest.fixture
 def folder(tmp_path):
     return tmp_path / "state" / "journal"
@@ -66,7 +71,7 @@ def config(tmp_path, folder):
 
 def tell(capsys, *arguments):
     """Status, output and errors of one call."""
-    status = main(["journal", "--lang", "en", *map(str, arguments)])
+    status = main(["journal", *map(str, arguments)])
     out, err = capsys.readouterr()
     return status, out, err
 
