@@ -155,7 +155,7 @@ class MqttPipe(Pipe):
             if announced > HUGE:
                 self._fail(f"the broker announced a packet of {announced} bytes; none may have over {HUGE}")
                 return
-            if not (hasattr(sock, "pending") and sock.pending()):
+            if not _more(sock):
                 return
         self._stirred = True
 
@@ -311,3 +311,12 @@ def _explain_refusal(reason: ReasonCode, config: PathConfig) -> str:
             return f"the broker does not speak MQTT {config.protocol}: set path.protocol to the other version"
         case _:
             return f"the broker refuses this panel: {reason}"
+
+
+def _more(sock: Any) -> bool:
+    """Whether more can be read at once: a goodbye is to be read before anything is written to a dead socket."""
+    if hasattr(sock, "pending") and sock.pending():
+        return True
+    poll = select.poll()
+    poll.register(sock.fileno(), select.POLLIN)
+    return bool(poll.poll(0))

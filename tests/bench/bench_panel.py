@@ -171,6 +171,7 @@ def measure_puback(presses: int) -> list[Row]:
     """Press (debounced) → PUBACK, durable, beside raw paho publish → PUBACK of the same size, in turn."""
     sys.setswitchinterval(SWITCH_S)
     held, decided, raw = [], [], []
+    silence = threading.Event()
     while len(raw) < presses:
         with bench() as (folder, broker, _, _), listener(broker.port), Booth(folder, broker.port, ZONES) as booth:
             client, done = raw_client(broker.port)
@@ -183,6 +184,7 @@ def measure_puback(presses: int) -> list[Row]:
                 if zone:  # the first waits for the connection
                     held.append((answered_s - hold_over_s) * 1000)
                     decided.append((answered_s - decided_s) * 1000)
+                    silence.wait(HOLD_S)  # the peer, too, is asked after the silence of a hold
                     began = time.monotonic()
                     client.publish("bench/raw", secrets.token_bytes(REPORT_BYTES), qos=1)
                     raw.append((done.get(timeout=10) - began) * 1000)
