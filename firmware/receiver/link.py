@@ -32,8 +32,12 @@ RETRY_S = 5.0
 """Longest pause between two attempts; the pauses are random, so that a hall full of desks does not knock as one."""
 UNSENT_MAX = 1000
 """Publications kept for a broker that is away; the oldest goes first, and the panel asks again anyway."""
+BRIEF_S = 2.0
+"""A connection that did not last longer, and had brief ones before it, is thrown out by somebody."""
+BRIEF_MAX = 3
 _PASSWORD, _RIGHTS, _VERSION = frozenset({0x86, 0x8C}), frozenset({0x87, 0x8A}), frozenset({0x84})
-_FAILURE = 0x80
+_FAILURE, _TAKEN_OVER = 0x80, 0x8E
+"""MQTT 5 reason codes."""
 
 
 class LinkRefused(RuntimeError):  # noqa: N818 - the broker's answer, not a defect
@@ -98,6 +102,9 @@ class Link:
         self._connack_s = 0.0
         self._told = ""
         self._gone = ""
+        self._where = f"{config.host}:{config.port}"
+        self._now_s = self._up_s = 0.0
+        self._brief = 0
 
     def publish(self, letter: Letter) -> None:
         """Send now, or as soon as the link is up."""
@@ -136,12 +143,13 @@ class Link:
                 self._connect(now_s)
             return
         client = self._client
+        self._now_s = now_s
         client.loop_read()
         if client.want_write():
             client.loop_write()
         client.loop_misc()
         if not self.up and not self._gone and now_s >= self._connack_s:
-            self._gone = "it takes the connection and says nothing"
+            self._gone = f"{self._where} takes the connection and says nothing: is it an MQTT broker?"
         if self._gone:
             self._drop(self._gone, now_s)
 
@@ -173,7 +181,7 @@ class Link:
             why = f"the broker's certificate is not good: {error.verify_message}; check --ca {self._config.ca}, the "
             self._refuse(f"{why}host name and this machine's clock", now_s)
         except (OSError, ValueError) as error:
-            self._drop(_words(error), now_s)
+            self._drop(self._words(error), now_s)
 
     def _new_client(self) -> mqtt.Client:
         config = self._config
@@ -216,8 +224,7 @@ class Link:
         if refused and not self._was_up:
             raise LinkRefused(f"the broker does not let this desk read {refused[0]}: correct its access list")
         self.up = self._was_up = True
-        self._failures = 0
-        self._told = ""
+        self._up_s = self._now_s
         self._mids.clear()
         self._on_change(True, "")  # noqa: FBT003 - the callback's one meaning
         for token, letter in tuple(self._unsent.items()):
@@ -238,9 +245,17 @@ class Link:
             return  # no topic of ours
         self._on_letter(topic, bytes(message.payload), bool(message.retain))
 
-    def _on_disconnect(self, _client: mqtt.Client, _data: Any, _flags: Any, reason: ReasonCode, _p: Any) -> None:
-        if not self._gone:
-            self._gone = str(reason)
+    def _on_disconnect(
+        self, _client: mqtt.Client, _data: Any, flags: mqtt.DisconnectFlags, reason: ReasonCode, _p: Any
+    ) -> None:
+        if self._gone:
+            return
+        if flags.is_disconnect_packet_from_server and reason.value == _TAKEN_OVER:
+            self._gone = self._rival()
+        elif flags.is_disconnect_packet_from_server:
+            self._gone = f"{self._where} ends the connection: {reason}"
+        else:
+            self._gone = f"connection to {self._where} lost"
 
     def _send(self, token: int, letter: Letter) -> None:
         if self._client is not None:
@@ -260,6 +275,22 @@ class Link:
             raise LinkRefused(why)
         self._drop(why, now_s)
 
+    def _words(self, error: Exception) -> str:
+        match error:
+            case socket.gaierror():
+                return f"host name {self._config.host!r} is not found: check --broker, and the name server"
+            case ConnectionRefusedError():
+                return f"{self._where} refuses connections: no broker listens there; check the port in --broker"
+            case TimeoutError():
+                return f"{self._where} does not answer: check --broker and the network"
+            case _:
+                return f"{self._where}: {error or type(error).__name__}"
+
+    def _rival(self) -> str:
+        return (
+            f"another desk came to {self._where} as {self._config.client_id!r}: give each desk its own name with --as"
+        )
+
     def _drop(self, why: str, now_s: float) -> None:
         client, self._client = self._client, None
         if client is not None:
@@ -267,6 +298,12 @@ class Link:
             client.loop_misc()
             _close(client)
         was_up, self.up = self.up, False
+        if was_up and now_s - self._up_s < BRIEF_S:
+            self._brief += 1
+        elif was_up:
+            self._brief = self._failures = 0
+        # Some brokers throw the older of two clients of one name out without a word.
+        why = self._rival() if self._brief >= BRIEF_MAX else why
         self._failures += 1
         longest_s = min(RETRY_S, 0.25 * 2 ** min(self._failures, 6))
         self._retry_s = now_s + random.uniform(0.1, longest_s)  # noqa: S311 - spreads desks, hides nothing
@@ -289,15 +326,3 @@ def _close(client: mqtt.Client) -> None:
     sock = client.socket()
     if sock is not None:
         sock.close()
-
-
-def _words(error: Exception) -> str:
-    match error:
-        case socket.gaierror():
-            return "its name is unknown to the network"
-        case ConnectionRefusedError():
-            return "nothing listens there"
-        case TimeoutError():
-            return "no answer"
-        case _:
-            return str(error) or type(error).__name__

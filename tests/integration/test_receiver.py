@@ -286,7 +286,21 @@ def test_live_sound_on_the_topic_of_no_panel_writes_nothing(desks, options, pane
 def test_an_unreachable_broker_is_said_and_tried_again(desks, options, tmp_path):
     port = free_port()
     running = desks("--broker", f"127.0.0.1:{port}")
-    assert running.event("link", up=False)["why"] == "nothing listens there"
+    why = running.event("link", up=False)["why"]
+    assert why == f"127.0.0.1:{port} refuses connections: no broker listens there; check the port in --broker"
+
+
+def test_a_host_that_nobody_knows_is_named(desks):
+    why = desks("--broker", "no-such-host.invalid").event("link", up=False)["why"]
+    assert why == "host name 'no-such-host.invalid' is not found: check --broker, and the name server"
+
+
+def test_two_desks_of_one_name_are_told_of_each_other(desks, broker):
+    running = [desks("--broker", f"{broker.host}:{broker.port}", "--as", "twin") for _ in range(2)]
+    for desk in running:
+        told = "another desk came to 127.0.0.1:" + str(broker.port) + " as 'gatebooth-desk-twin-all'"
+        while told not in desk.event("link", up=False)["why"]:
+            pass
 
 
 def ended(desks, *arguments):
