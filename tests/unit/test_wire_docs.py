@@ -60,9 +60,8 @@ def test_the_page_s_python_reckons_the_signature_of_its_own_example():
 
 
 def test_the_page_names_every_topic():
-    named = set(
-        re.findall(r"`((?:report|receipt|command|result|health|beat|echo|live|evidence)[^` ]*)`", PAGE.split("## Rules")[0])
-    )
+    kinds = "report|receipt|command|result|health|beat|echo|live|evidence"
+    named = set(re.findall(rf"`((?:{kinds})[^` ]*)`", PAGE.split("## Rules")[0]))
     page = {
         re.sub(r"^report/.*", "report/{class}", topic)
         .replace("RECEIVER", "{receiver}")
