@@ -8,10 +8,10 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from firmware.wire.sign import KEY_BYTES
+
 if TYPE_CHECKING:
     import argparse
-
-KEY_BYTES = 32
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
-import secrets
 from dataclasses import dataclass
 from pathlib import Path
+
+from firmware import keys
 
 RECEIVERS = ("110", "station")
 ZONE = "booth-button"
@@ -42,8 +43,7 @@ class Stage:
         self._language = language
         self._devices = devices
         for path in (self.panel_key, *(self.receiver_key(name) for name in RECEIVERS)):
-            path.touch(mode=0o600)
-            path.write_text(secrets.token_hex(32) + "\n", encoding="ascii")
+            keys.make(path)
 
     @property
     def synthesised_voice(self) -> bool:

@@ -53,7 +53,8 @@ def load_key(path: Path) -> bytes:
             text = file.read(_KEY_FILE_MAX).strip()
     except FileNotFoundError:
         raise KeyFileError(
-            f"key file {path} is not there: make one with `gatebooth keys`, or correct the path"
+            f"key file {path} is not there: copy it from the other side, make a new one for both with `gatebooth keys`, "
+            f"or correct the path"
         ) from None
     except OSError as error:
         raise KeyFileError(f"key file {path} cannot be read: {error.strerror}") from None
@@ -69,7 +70,7 @@ def load_key(path: Path) -> bytes:
 def exposure(path: Path) -> str:
     """Why a secret's file is too open, or "" when only its owner can use it (or it cannot be looked at).
 
-    A panel runs with such a file all the same: it only says so.
+    A desk says so when it starts, check-config before a panel does; both work all the same.
     """
     try:
         mode = path.stat().st_mode & 0o777
