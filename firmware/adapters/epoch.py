@@ -121,17 +121,21 @@ def _slot(image: bytes, offset: int) -> int | None:
 def next_epoch(last: int, utc_s: float, random53: Callable[[], int], *, slots_sound: bool, ring_sound: bool) -> int:
     """The epoch after `last`, the highest one that could be read.
 
+    A state folder put back from a backup has forgotten the starts after it: a clock that can be right lifts the epoch
+    above theirs, which were never ahead of it by more than a few. It never lowers one.
+
     Args:
         last: 0 when there was none.
-        utc_s: Wall clock, for a panel that has lost its memory.
+        utc_s: Wall clock, for a panel that has lost its memory, or a part of it.
         random53: A number from 0 to 2**53-1.
         slots_sound: Whether both slots could be read.
         ring_sound: Whether nothing is missing in the ring before its end.
     """
+    clock = int(utc_s) if PLAUSIBLE_FROM_S <= utc_s < PLAUSIBLE_TO_S else 0
     if last and (slots_sound or ring_sound):
-        return min(last + 1 if slots_sound else last + 1 + _TAIL_MARGIN, SEQ_MAX)
-    if PLAUSIBLE_FROM_S <= utc_s < PLAUSIBLE_TO_S:
-        return min(max(last + 1, int(utc_s)), SEQ_MAX)
+        return min(max(last + 1 if slots_sound else last + 1 + _TAIL_MARGIN, clock), SEQ_MAX)
+    if clock:
+        return min(max(last + 1, clock), SEQ_MAX)
     return random_epoch(last, random53)
 
 

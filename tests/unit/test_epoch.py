@@ -74,13 +74,26 @@ def test_a_file_that_was_deleted_is_made_again_with_the_epoch():
     assert opened(disk)[1].epoch == 33
 
 
-def test_counting_goes_on_by_one_whatever_the_clock_says():
-    assert after(41) == 42
-    assert after(41, utc_s=0.0) == 42
+@pytest.mark.parametrize("utc_s", [0.0, PLAUSIBLE_FROM_S - 1, PLAUSIBLE_TO_S, -1e12])
+def test_counting_goes_on_by_one_under_a_clock_that_cannot_be_right(utc_s):
+    assert after(41, utc_s=utc_s) == 42
+
+
+@pytest.mark.parametrize("last", [int(NOW_S), int(NOW_S) + 50, RANDOM_FROM + 7])
+def test_counting_goes_on_by_one_under_a_clock_that_is_behind(last):
+    assert after(last) == last + 1
+
+
+def test_a_backup_that_forgot_the_starts_after_it_uses_none_of_their_epochs_again():
+    backup = after(0, utc_s=NOW_S)
+    forgotten = [epoch := after(backup, utc_s=NOW_S + 3600)]
+    forgotten += [epoch := after(epoch, utc_s=NOW_S + 3600) for _ in range(20)]
+    assert after(backup, utc_s=NOW_S + 7200) > max(forgotten)
 
 
 def test_without_the_slots_a_margin_covers_what_a_damaged_end_may_hide():
-    assert after(41, slots=False) == 41 + 1 + 1000
+    assert after(41, utc_s=0.0, slots=False) == 41 + 1 + 1000
+    assert after(int(NOW_S), slots=False) == int(NOW_S) + 1 + 1000
 
 
 def test_without_certainty_the_clock_decides_but_never_downwards():
