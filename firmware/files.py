@@ -1,7 +1,12 @@
-"""Small files that must be whole or as before, whatever happens in between."""
+"""Files that must be whole or as before, whatever happens in between.
+
+The journal reaches its rings through `firmware.adapters.ring_files`, where a test can make every call fail.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import os
 from typing import TYPE_CHECKING
 
@@ -18,20 +23,45 @@ def replace_file(path: Path, content: bytes, mode: int = 0o600) -> None:
     fresh = path.with_name(path.name + ".new")
     fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
     try:
-        view = memoryview(content)
-        while view:
-            view = view[os.write(fd, view) :]
+        write_all(fd, content)
         os.fsync(fd)
     finally:
         os.close(fd)
     fresh.replace(path)
-    sync_folder(path.parent)
+    sync(path.parent)
 
 
-def sync_folder(folder: Path) -> None:
-    """Make names in a folder durable."""
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+def write_all(fd: int, data: bytes) -> None:
+    """Write every byte, however few the disk takes at a time.
+
+    Raises:
+        OSError: The disk failed or is full.
+    """
+    view = memoryview(data)
+    while view:
+        view = view[os.write(fd, view) :]
+
+
+def sync(path: Path) -> None:
+    """Have a file's data, or a folder's names, on the disk when this returns; a file system that cannot does nothing.
+
+    Raises:
+        OSError: The disk failed.
+    """
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        os.fsync(fd)
+        with contextlib.suppress(PermissionError, IsADirectoryError):
+            os.fsync(fd)
     finally:
         os.close(fd)
+
+
+def hash_file(path: Path) -> tuple[int, str]:
+    """Size and SHA-256 of what is really on the disk.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    with path.open("rb") as file:
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        return os.fstat(file.fileno()).st_size, sha256

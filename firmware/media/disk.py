@@ -6,7 +6,7 @@ import errno
 from typing import TYPE_CHECKING
 
 from firmware.core.facts import Trouble, TroubleOver
-from firmware.media.dossier import sync_path
+from firmware.files import sync
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -98,7 +98,7 @@ class Disk:
         probe = self._folder / ".probe"
         try:
             probe.write_bytes(bytes(_PROBE_BYTES))
-            sync_path(probe)
+            sync(probe)
         finally:
             probe.unlink(missing_ok=True)
 

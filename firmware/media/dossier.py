@@ -7,7 +7,6 @@ file begun and ended, each receiver's receipt and the seal. A torn last line is 
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import os
 import re
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from firmware.core.facts import EvidenceSealed
 from firmware.core.report import ReportId
+from firmware.files import hash_file, sync, write_all
 from firmware.media.items import entry_of
 from firmware.media.mp4 import playable_length
 from firmware.wire.media import FILE_MAX, MANIFEST_NAME, ManifestEntry, MediaWireError, decode_manifest, file_name
@@ -144,8 +144,8 @@ class Dossier:
             OSError: The disk failed.
         """
         self.dirty = False
-        sync_path(self.folder / LOG_NAME)
-        sync_path(self.folder)
+        sync(self.folder / LOG_NAME)
+        sync(self.folder)
 
     def _log(self, line: dict[str, Any]) -> None:
         self.dirty = True
@@ -188,7 +188,7 @@ def recover(dossier: Dossier) -> None:
             continue
         place = part.with_name(part.name.removesuffix(PART))
         if rescue(part):
-            sync_path(part)
+            sync(part)
             part.rename(place)
     for entry in list(dossier.entries.values()):
         if not (dossier.folder / entry.name).exists():
@@ -200,41 +200,6 @@ def recover(dossier: Dossier) -> None:
         dossier.lose(name)
     if dossier.dirty:
         dossier.sync()
-
-
-def write_all(fd: int, data: bytes) -> None:
-    """Write every byte.
-
-    Raises:
-        OSError: The disk is full or failed.
-    """
-    view = memoryview(data)
-    while view:
-        view = view[os.write(fd, view) :]
-
-
-def hash_file(path: Path) -> tuple[int, str]:
-    """Size and SHA-256 of what is really on the disk.
-
-    Raises:
-        OSError: It cannot be read.
-    """
-    with path.open("rb") as file:
-        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-        return os.fstat(file.fileno()).st_size, sha256
-
-
-def sync_path(path: Path) -> None:
-    """Have a file, or a folder's names, on the disk.
-
-    Raises:
-        OSError: The disk failed.
-    """
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
 
 
 def rescue(part: Path) -> int:

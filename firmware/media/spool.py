@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from firmware.core.facts import EvidenceFile, EvidenceSealed
+from firmware.files import hash_file, write_all
 from firmware.media import dossier as dossiers
 from firmware.media.disk import NEVER, Disk
-from firmware.media.dossier import PART, Begun, Dossier, hash_file, rescue, write_all
+from firmware.media.dossier import PART, Begun, Dossier, rescue
 from firmware.media.items import Confirmed, Found, Item, entry_of, milliseconds
 from firmware.media.orders import Append, Begin, End, Finish, Open, Scan, Whole
 from firmware.wire.media import MANIFEST_NAME, Manifest, ManifestEntry, digest, encode_manifest

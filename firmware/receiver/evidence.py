@@ -7,7 +7,6 @@ its length is all the memory that a desk needs to go on after a restart; it gets
 from __future__ import annotations
 
 import collections
-import contextlib
 import hashlib
 import os
 import shutil
@@ -15,6 +14,7 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from firmware.files import hash_file, sync
 from firmware.receiver.ogg import OpusFile
 from firmware.wire import media
 
@@ -188,12 +188,8 @@ def missing_files(folder: Path, manifest: media.Manifest) -> list[str]:
     lacking = []
     for entry in manifest.files:
         place = incident_folder(folder, manifest.incident) / entry.name
-        if not place.is_file():
+        if not (place.is_file() and hash_file(place)[1] == entry.sha256):
             lacking.append(entry.name)
-            continue
-        with place.open("rb") as whole:
-            if hashlib.file_digest(whole, "sha256").hexdigest() != entry.sha256:
-                lacking.append(entry.name)
     return lacking
 
 
@@ -281,9 +277,8 @@ class LiveSound:
         place = _free_place(live.part.parent)
         live.part.rename(place)
         sync(place.parent)
-        with place.open("rb") as whole:
-            sha256 = hashlib.file_digest(whole, "sha256").hexdigest()
-        return [Saved(incident, "sound", "live", place.name, place, place.stat().st_size, sha256)]
+        size, sha256 = hash_file(place)
+        return [Saved(incident, "sound", "live", place.name, place, size, sha256)]
 
     def close(self) -> list[Saved]:
         """Close all."""
@@ -317,17 +312,3 @@ def _free_place(home: Path) -> Path:
     while (place := home / f"Live-{number}.ogg").exists():
         number += 1
     return place
-
-
-def sync(path: Path) -> None:
-    """Have a file's data, or a folder's names, on the disk when this returns; a file system that cannot does nothing.
-
-    Raises:
-        OSError: The disk failed.
-    """
-    fd = os.open(path, os.O_RDONLY)
-    try:
-        with contextlib.suppress(PermissionError, IsADirectoryError):
-            os.fsync(fd)
-    finally:
-        os.close(fd)

@@ -53,8 +53,8 @@ def load_key(path: Path) -> bytes:
             text = file.read(_KEY_FILE_MAX).strip()
     except FileNotFoundError:
         raise KeyFileError(
-            f"key file {path} is not there: copy it from the other side, make a new one for both with `gatebooth keys`, "
-            f"or correct the path"
+            f"key file {path} is not there: copy it from the other side, or make a new one for both with "
+            f"`gatebooth keys`, or correct the path"
         ) from None
     except OSError as error:
         raise KeyFileError(f"key file {path} cannot be read: {error.strerror}") from None

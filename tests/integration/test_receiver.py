@@ -224,7 +224,9 @@ def test_a_desk_that_restarts_still_knows_what_is_open(desks, options, panel, tm
     assert second.event("restored")["incidents"] == 1
     second.event("link", link="reports", up=True)
     second.order("accept Officer Li")
-    assert panel.receipt() == Receipt("110", ident, Step.ACCEPTED, "Officer Li")
+    while (receipt := panel.receipt()).step is Step.RECEIVED:
+        pass  # the broker gives an alarm again whose PUBACK died with the first desk
+    assert receipt == Receipt("110", ident, Step.ACCEPTED, "Officer Li")
 
 
 def test_a_desk_outlives_its_broker(desk, panel, broker):

@@ -69,7 +69,7 @@ def test_a_key_file_is_64_hexadecimal_digits(tmp_path):
 
 
 BAD_KEYS = {
-    "missing": (None, "is not there: copy it from the other side, make a new one for both"),
+    "missing": (None, "is not there: copy it from the other side, or make a new one for both"),
     "empty": (b"", "has 0 hexadecimal digits: it must have 64"),
     "short": (b"ab" * 31, "has 62 hexadecimal digits: it must have 64"),
     "long": (b"ab" * 4000, "hexadecimal digits: it must have 64"),
