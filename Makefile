@@ -3,12 +3,14 @@
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test bench lint format wheel clean
+.PHONY: help demo test proof bench lint format wheel clean
 
 # What `gatebooth demo` is given, as DEMO_ARGS=--json.
 DEMO_ARGS ?=
 # What pytest is given, as TEST_ARGS="tests/unit -x".
 TEST_ARGS ?=
+# What the campaign is given, as PROOF_ARGS="cuts --seed 7".
+PROOF_ARGS ?=
 # What the benches are given.
 BENCH_ARGS ?=
 
@@ -31,6 +33,9 @@ demo: .venv/demo ## press the button of a simulated booth and watch the alarm ar
 
 test: .venv/dev ## install what the tests need and run them (TEST_ARGS="tests/unit -x")
 	@$(WITH_SBIN) $(PY) -m pytest $(TEST_ARGS)
+
+proof: .venv/proof ## cut power, links, disks and processes for minutes, and write docs/reliability.md (best as root)
+	@$(WITH_SBIN) PYTHONPATH=tests $(PY) -m proof $(PROOF_ARGS)
 
 bench: .venv/dev ## measure, and print the table of docs/performance.md
 	@for bench in tests/bench/bench_*.py; do $(WITH_SBIN) $(PY) "$$bench" $(BENCH_ARGS) || exit 1; done
@@ -65,4 +70,9 @@ clean: ## remove the virtual environment, caches and built files
 	@.ci/packages $(TEST_PACKAGES) >&2
 	@echo "gatebooth: installing the tests' packages into .venv" >&2
 	@$(PIP_INSTALL) --editable '.[dev]' >&2
+	@touch $@
+
+.venv/proof: .venv/dev
+	@echo "gatebooth: installing the stores that the proof compares with into .venv" >&2
+	@$(PIP_INSTALL) --editable '.[proof]' >&2
 	@touch $@

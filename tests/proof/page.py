@@ -1,0 +1,172 @@
+"""Rows of what was proven, kept as JSON, and the page made from them."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import os
+import platform
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+ROOT = Path(__file__).parents[2]
+DATA = ROOT / "docs" / "reliability.json"
+PAGE = ROOT / "docs" / "reliability.md"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One fault and what came of it.
+
+    Attributes:
+        part: Of the campaign.
+        fault: What was done to the panel.
+        promise: What must hold.
+        test: Where.
+        trials: How many times.
+        accepted: Alarms (of a peer: messages) that had been accepted, summed over the trials where each is counted.
+        lost: Of these, not there.
+        invented: There, and never given.
+        note: What else was counted.
+        kept: Whether the promise held.
+        date: Of the run.
+        machine: It ran on.
+    """
+
+    part: str
+    fault: str
+    promise: str
+    test: str
+    trials: int
+    accepted: int
+    lost: int
+    invented: int
+    note: str = ""
+    kept: bool = True
+    date: str = ""
+    machine: str = ""
+
+
+def stamped(row: Row) -> Row:
+    """The row with the day and the machine."""
+    today = dt.datetime.now(tz=dt.UTC).date().isoformat()
+    machine = f"{platform.system()} {platform.release().split('-')[0]} {platform.machine()}, {os.cpu_count()} cores"
+    return Row(**{**asdict(row), "date": today, "machine": f"{machine}, Python {platform.python_version()}"})
+
+
+def keep(rows: Iterable[Row]) -> None:
+    """Put rows in the place of those of the same fault, and write the page."""
+    known = {(row.part, row.fault): row for row in load()}
+    known |= {(row.part, row.fault): stamped(row) for row in rows}
+    lines = ",\n".join("  " + json.dumps(asdict(row), ensure_ascii=False) for row in known.values())
+    DATA.write_text(f"[\n{lines}\n]\n", encoding="utf-8")
+    PAGE.write_text(render(list(known.values())), encoding="utf-8")
+
+
+def load() -> list[Row]:
+    """The rows of the last runs."""
+    return [Row(**row) for row in json.loads(DATA.read_text(encoding="utf-8"))] if DATA.exists() else []
+
+
+HEAD = """# Reliability
+
+What is promised when something fails, and how often that was tried. This page is written by `make proof` (about six
+minutes; as root it also cuts the power of a real ext4); a shorter run is part of `make test`. Seeds are fixed: a trial
+that fails prints how to play it again. `make proof PROOF_ARGS="cuts --seed 7"` runs one part with another seed.
+
+*Accepted* is an alarm that the panel called stored or brokered. *Lost* is one of these that a later start does not
+know, or that never reached the desk. *Invented* is one that nobody raised, or not as it was raised. Accepted alarms are
+counted anew at every cut.
+"""
+POWER = """The journal runs on a recorded disk: every write, sync and change of a name is a step. Before each step, and
+in the middle of it, the power fails: of what is not synced any subset of 512-byte sectors is there, one more may be
+torn at any byte, the folder has the names of any moment since its last sync. Each state is mounted and compared with
+what had been promised; one in 25 is cut again while it starts. The same is done on a real ext4 on an image: the writer
+is frozen at a random instant, the image copied, the copy mounted. That takes the page cache away; it is no proof about
+a card that lies about its flushes."""
+DISK = """The real journal over a faulty operating system in virtual time, then a cut of the power; and the whole panel
+on a real file system."""
+PARTS = {
+    "power": ("Power cuts", POWER),
+    "kill": ("Processes killed", "The whole panel as a process, a real broker, a desk; presses all the while."),
+    "link": ("Links", "The whole panel as a process behind a proxy that fails on purpose."),
+    "disk": ("Disks", DISK),
+    "clock": (
+        "Clocks",
+        "The real journal, and the whole panel in the simulator, with a wall clock that means nothing.",
+    ),
+    "identity": ("Identity", "The panel's state folder is put back from a backup taken some starts before."),
+}
+LIMITS = """## What is not promised
+
+- A medium that loses sectors it had synced, or reports a flush it has not done, loses what was in them. The journal
+  skips the damage, counts it and tells it; the rows marked *measured* say how much that was.
+- An alarm called brokered while the disk takes nothing exists in the panel's memory and in the broker only. If both die
+  before a receiver has answered, it is gone: *accepted* is then the broker's promise, and the table of the others shows
+  what such a promise may be worth.
+- A segment that cannot be read when the panel starts, and can be read again later, is not taken in before the next
+  start; what is written meanwhile may take its room.
+- In a recycled segment, a cut in the middle of a write of several sectors can look like damage: then a technician is
+  told of damaged records although nothing that was owed is missing (counted as *false words* above).
+- Files deleted under a running panel are noticed within ten seconds and written again from memory. A cut of the power
+  within these ten seconds takes what had been in them.
+- A state folder restored from an old backup on a panel whose wall clock is wrong too counts on from what it remembers:
+  its identities are used again. The desk warns that the epoch fell back.
+"""
+PEERS_HEAD = """## The same cuts, counted for others
+
+Every one writes messages of 1 KiB to the same kind of ext4 image, one after another as fast as it accepts them, and is
+cut at random instants of its first second or two. *Accepted* is what its own interface calls done: `Stored` of the
+journal, a `put` that returned, a PUBACK of a bridge whose far end is out of reach, a `publish` of paho that queued. The
+journal's figures are those of the alarms it has to keep: 400 of them are unfinished at a time. Given is the smallest,
+the median and the largest count.
+"""
+
+
+def render(rows: list[Row]) -> str:
+    """The page."""
+    parts = [HEAD]
+    for part, (title, text) in PARTS.items():
+        mine = [row for row in rows if row.part == part]
+        if mine:
+            parts.append(f"## {title}\n\n{text}\n\n{_table(mine)}")
+    peers = [row for row in rows if row.part == "peers"]
+    if peers:
+        parts.append(f"{PEERS_HEAD}\n{_peers(peers)}")
+    parts.append(LIMITS)
+    parts.append(_runs(rows))
+    return "\n".join(parts)
+
+
+def _table(rows: list[Row]) -> str:
+    lines = ["| fault | promise | test | trials | accepted | lost | invented | |", "|---|---|---|--:|--:|--:|--:|---|"]
+    for row in rows:
+        kept = "" if row.kept else "**broken** "
+        lines.append(
+            f"| {row.fault} | {row.promise} | `{row.test}` | {_n(row.trials)} | {_n(row.accepted)} | {_n(row.lost)} |"
+            f" {_n(row.invented)} | {kept}{row.note} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def _peers(rows: list[Row]) -> str:
+    lines = ["| store | cut by | cuts | accepted before a cut | lost at a cut | |", "|---|---|--:|--:|--:|---|"]
+    for row in rows:
+        name, _, by = row.fault.rpartition(": ")
+        accepted, _, lost = row.note.partition(" / ")
+        verdict = "lost nothing" if not row.lost else f"lost {100 * row.lost / max(1, row.accepted):.3g} %"
+        lines.append(f"| {name} | {by} | {row.trials} | {accepted} | {lost} | {verdict} |")
+    return "\n".join(lines) + "\n"
+
+
+def _runs(rows: list[Row]) -> str:
+    seen = sorted({(row.date, row.machine) for row in rows})
+    return "Last run: " + "; ".join(f"{date} on {machine}" for date, machine in seen) + ".\n"
+
+
+def _n(value: int) -> str:
+    return f"{value:,}".replace(",", " ")
