@@ -162,6 +162,8 @@ class _Run:
 
     def _settle(self) -> None:
         self._world.settle()
+        if self._world.machine.defects:
+            raise _Failed(self._explain(f"{self._scenario.name}.scn", self._world.machine.defects[0]))
         self._see()
         self._judge.look()
         now_s = self._world.clock.now_s
