@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-import logging.handlers
 import os
-import queue
 import random
 import re
 import secrets
@@ -15,7 +13,7 @@ import sys
 import tempfile
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING
 
 from firmware.adapters.mqtt_pipe import MqttPipe
 from firmware.app import App, MakeMedia, Parts, board_spec
@@ -24,6 +22,7 @@ from firmware.core.effects import Progress, Store
 from firmware.core.facts import Trouble
 from firmware.files import replace_file
 from firmware.media.spec import MediaSpec
+from firmware.teller import LogLines, Teller
 from firmware.worker import Threads
 from hal.board import open_board
 from hal.clock import SystemClock
@@ -44,8 +43,10 @@ LAST_GOOD = "panel.last-good.toml"
 DEFAULT_STATE = Path("/var/lib/gatebooth")
 SWITCH_S = 0.001
 """How long one Python thread may keep the others waiting: a fifth of the usual, for alarms' sake."""
+STDOUT, STDERR = 1, 2
 CONSOLE_WAIT_S = 0.5
 CONSOLE_RETRY_S = 5.0
+STOP_STEP_S = 0.02
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -59,7 +60,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     """Run the panel until SIGTERM or SIGINT; SIGHUP takes up a changed configuration."""
-    listener = log_elsewhere()
+    # One that comes before there is somebody to obey it waits; left alone it would end the process.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
+    log_lines = log_elsewhere()
     try:
         config, complaint = take_config(args.config)
     except ConfigError as error:
@@ -68,24 +71,22 @@ def main(args: argparse.Namespace) -> int:
     sys.setswitchinterval(SWITCH_S)
     process = Process(args, config, complaint)
     process.run()
-    listener.stop()
+    log_lines.stop()
     if process.again:
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
         os.execv(sys.executable, [sys.executable, "-m", "firmware.cli", *sys.argv[1:]])  # noqa: S606 - itself
     return 0
 
 
-def log_elsewhere() -> logging.handlers.QueueListener:
+def log_elsewhere() -> Teller:
     """Log to standard error from a thread of its own: a reader that is slow or stuck must not stop an alarm."""
-    # The standard library says Queue and needs only put_nowait and get, which SimpleQueue has too and without a lock.
-    lines: queue.SimpleQueue[logging.LogRecord] = queue.SimpleQueue()
+    teller = Teller(STDERR, "log", "WARNING log: {count} lines were dropped here: nobody read them")
+    lines = LogLines(teller)
+    lines.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
     root = logging.getLogger()
-    root.addHandler(logging.handlers.QueueHandler(lines))
+    root.addHandler(lines)
     root.setLevel(logging.INFO)
-    writer = logging.StreamHandler(sys.stderr)
-    writer.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
-    listener = logging.handlers.QueueListener(lines, writer)
-    listener.start()
-    return listener
+    return teller
 
 
 def take_config(path: Path) -> tuple[Config, str]:
@@ -138,10 +139,11 @@ class Process:
     """
 
     def __init__(self, args: argparse.Namespace, config: Config, complaint: str) -> None:
-        self.again = False
+        self._reloading = self._ended = False
         self._args = args
         self._config = config
         self._stopping = threading.Event()
+        self._out = Teller(STDOUT, "steps", '{"dropped": {count}}') if args.json_steps else None
         clock = SystemClock()
         self._board = open_board(board_spec(config, work_dir(config.panel.state_dir)), clock=clock)
         media_spec = MediaSpec.of(config, 0)
@@ -153,7 +155,7 @@ class Process:
             media=self._media(clock) if media_spec.has_sources else None,
             random01=random.random,
             random53=lambda: secrets.randbits(53),
-            watch=steps(sys.stdout) if args.json_steps else _ignore,
+            watch=steps(self._out) if self._out else _ignore,
         )
         self._app = App(config, parts)
         if complaint:
@@ -161,23 +163,45 @@ class Process:
         for problem in check_files(config):
             self._app.inbox.post(Trouble(f"configuration {problem.partition(':')[0]}", problem))
 
+    @property
+    def again(self) -> bool:
+        """Whether it ended to begin anew; who told it to end for good is right, whenever that was."""
+        return self._reloading and not self._ended
+
     def run(self) -> None:
         """Arm, decide until told to stop, stop."""
-        signal.signal(signal.SIGTERM, lambda *_: self._app.inbox.close())
-        signal.signal(signal.SIGINT, lambda *_: self._app.inbox.close())
+        signal.signal(signal.SIGTERM, self._end)
+        signal.signal(signal.SIGINT, self._end)
         signal.signal(signal.SIGHUP, lambda *_: self._helper(self._reload))
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
         self._app.arm()
-        if self._args.json_steps:
-            _line(sys.stdout, armed=True, panel=self._config.panel.id, epoch=self._app.epoch)
+        if self._out:
+            _line(self._out, armed=True, panel=self._config.panel.id, epoch=self._app.epoch)
         if self._app.console is not None:
             self._helper(self._read_console)
         if self._args.control_stdin:
             self._helper(self._take_stdin)
         try:
             self._app.owner.run()
-        finally:
-            self._stopping.set()
+        except BaseException:
             self._app.stop()
+            raise
+        self._stop()
+
+    def _end(self, *_: object) -> None:
+        self._ended = True
+        self._app.inbox.close()
+
+    def _stop(self) -> None:
+        """Stop, and decide on meanwhile: a press while the media child ends its files is an alarm like any other."""
+        self._stopping.set()
+        log.info("stopping")
+        ender = threading.Thread(target=self._app.stop, name="stop")
+        ender.start()
+        while ender.is_alive():
+            self._app.owner.step(STOP_STEP_S)
+        if self._out:
+            self._out.stop()
 
     def _media(self, clock: SystemClock) -> MakeMedia:
         def link(epoch: int, post: Callable[[Fact], None]) -> tuple[Actor, Callable[[int, float], None]]:
@@ -197,7 +221,7 @@ class Process:
         except (ConfigError, OSError) as error:
             self._app.inbox.post(Trouble("configuration", f"kept the running one: {error}"))
             return
-        self.again = True
+        self._reloading = True
         self._app.inbox.close()
 
     def _read_console(self) -> None:
@@ -235,7 +259,7 @@ def control(board: Board, text: str) -> str:
     return ""
 
 
-def steps(out: TextIO) -> Callable[[Effect], None]:
+def steps(out: Teller) -> Callable[[Effect], None]:
     """A watcher that prints the chain of receipt as JSON lines; covert alarms are never among them."""
 
     def watch(effect: Effect) -> None:
@@ -258,9 +282,8 @@ def steps(out: TextIO) -> Callable[[Effect], None]:
     return watch
 
 
-def _line(out: TextIO, **values: object) -> None:
-    out.write(json.dumps(values, ensure_ascii=False) + "\n")
-    out.flush()
+def _line(out: Teller, **values: object) -> None:
+    out.say(json.dumps(values, ensure_ascii=False))
 
 
 def _ignore(_: Effect) -> None:
