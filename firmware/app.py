@@ -15,11 +15,14 @@ from typing import TYPE_CHECKING, Protocol, assert_never
 
 from firmware.adapters.backlog import Wake
 from firmware.adapters.console import Console
+from firmware.adapters.dc09 import Dc09Path
+from firmware.adapters.dc09_line import TcpLine
 from firmware.adapters.inputs import Inputs
 from firmware.adapters.journal import Journal
 from firmware.adapters.outputs import Outputs
 from firmware.adapters.ring_files import REAL, Disk
 from firmware.adapters.uplink import Uplink
+from firmware.config_paths import DC09, zone_numbers
 from firmware.core import effects as e
 from firmware.core.commands import CONSOLE
 from firmware.core.facts import Fact, Trouble
@@ -34,6 +37,7 @@ from hal.board import BoardSpec, ConsoleSpec, LoopSpec, OutputSpec
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from firmware.adapters.dc09_line import Line
     from firmware.adapters.pipe import Pipe
     from firmware.config import Config, PathConfig, ReceiverConfig
     from firmware.worker import Actor
@@ -87,6 +91,7 @@ class Parts:
         random53: 53 random bits, for the epoch when nothing else is known.
         watch: Sees every effect after it was handed on.
         disk: What the journal asks of the operating system.
+        line: Makes the connection of one DC-09 path.
     """
 
     board: Board
@@ -98,6 +103,7 @@ class Parts:
     random53: Callable[[], int]
     watch: Callable[[e.Effect], None]
     disk: Disk = REAL
+    line: Callable[[PathConfig], Line] = TcpLine
 
 
 class App:
@@ -135,6 +141,7 @@ class App:
         self._crew.take_on(self.inputs)
         self.console = Console(board.console, config.panel.language, self.inbox.post) if board.console else None
         self._console = self._crew.take_on(self.console) if self.console else None
+        self._dials: dict[str, list[Hand]] = {}
         self._uplinks = self._connect()
         self._media = None
         if parts.media is not None:
@@ -160,14 +167,18 @@ class App:
         panel_key = self._key("panel key", panel.key_file)
         keys = {receiver.name: self._receiver_key(receiver) for receiver in self._config.receiver}
         gate = CommandGate(panel.id, self.epoch, keys)
+        site = Site(panel.name, panel.address, panel.latitude, panel.longitude)
         hands: dict[str, Hand] = {}
         for path in self._config.path:
+            if path.kind == DC09:
+                hands[path.name] = self._dial(path, site)
+                continue
             pipe = self._parts.pipe(path)
             uplink = Uplink(
                 path,
                 panel_id=panel.id,
                 epoch=self.epoch,
-                site=Site(panel.name, panel.address, panel.latitude, panel.longitude),
+                site=site,
                 panel_key=panel_key,
                 receivers=keys,
                 backlog=self.journal.backlog,
@@ -180,6 +191,26 @@ class App:
             hands[path.name] = self._crew.take_on(uplink, pipe.wait)
         return hands
 
+    def _dial(self, path: PathConfig, site: Site) -> Hand:
+        """A DC-09 path; it is told what its receiver has already, for that machine knows no identity of a report."""
+        line = self._parts.line(path)
+        dial = Dc09Path(
+            path,
+            epoch=self.epoch,
+            site=site,
+            zones=zone_numbers(self._config),
+            backlog=self.journal.backlog,
+            line=line,
+            clock=self._parts.clock,
+            post=self.inbox.post,
+            random01=self._parts.random01,
+        )
+        hand = self._crew.take_on(dial, line.wait)
+        self._dials.setdefault(dial.receiver, []).append(hand)
+        for mark in self._recovery.marks:
+            hand.put(e.Note(mark))
+        return hand
+
     def stop(self) -> None:
         """End everything in reverse; what is open stays latched in the journal."""
         self._crew.stop()
@@ -190,7 +221,7 @@ class App:
             case e.Drive():
                 self._outputs.put(effect)
             case e.Store() | e.Note() | e.Finish():
-                self._keeper.put(effect)
+                self._keep(effect)
             case e.Transmit() | e.Lead():
                 self._uplinks[effect.path].put(effect)
             case e.Capture() | e.Seal():
@@ -209,6 +240,12 @@ class App:
             case _:
                 assert_never(effect)
         self._parts.watch(effect)
+
+    def _keep(self, effect: e.Store | e.Note | e.Finish) -> None:
+        self._keeper.put(effect)
+        if isinstance(effect, e.Note):
+            for dial in self._dials.get(effect.mark.by, ()):
+                dial.put(effect)
 
     def _answer(self, reply: e.Reply) -> None:
         if reply.origin != CONSOLE:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from firmware.adapters.mqtt_client import connect_options
 from firmware.adapters.pipe import PipeError
 from firmware.config_file import ConfigError, Use, check_files, load, named_files
+from firmware.config_paths import MQTT
 from firmware.config_words import say
 from firmware.language import language
 from firmware.wire.sign import exposure
@@ -60,6 +61,8 @@ def bad_certificates(config: Config) -> list[str]:
     """Certificates and passwords that are there and of no use, in the words that the panel itself would use."""
     problems = []
     for path in config.path:
+        if path.kind != MQTT:
+            continue
         try:
             options = connect_options(path)
             if options.tls is not None:
@@ -76,7 +79,9 @@ def notes(config: Config, spoken: str) -> list[str]:
         for receiver in config.receiver
         if receiver.key_file is None
     ]
-    found += [say(spoken, "unencrypted", name=path.name) for path in config.path if path.tls is None]
+    found += [say(spoken, "unencrypted", name=path.name) for path in config.path if path.tls is None and not path.dc09]
+    clear = [path.name for path in config.path if path.dc09 and path.dc09.key_file is None]
+    found += [say(spoken, "dc09-clear", name=name) for name in clear]
     if config.panel.key_file is None:
         found.append(say(spoken, "unsigned-panel"))
     if len(config.camera) < CAMERAS_MIN:

@@ -6,29 +6,16 @@ languages, bounds, whether the value may hold a secret. All durations are second
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from firmware.config_dc09 import Dc09Config
+from firmware.config_key import key
 from firmware.core.effects import Role
 from firmware.core.zone import ZoneType
 from firmware.wire.fields import NAME_PATTERN, PANEL_PATTERN
 
 # ruff: noqa: RUF001 - Chinese sentences have Chinese punctuation
-
-
-def key(english: str, chinese: str, default: Any = ..., **limits: Any) -> Any:
-    """A configuration key: its meaning in two languages, its default (none: the key is required) and its limits.
-
-    Limits: `low`, `high` for numbers; `choices`; `pattern` for text, with `shape` to say in (Chinese, English) what
-    fits; `secret=True` for text that may hold a password, shown as `****`; `unit` for pages and messages.
-    """
-    metadata = {"en": english, "zh": chinese, **limits}
-    if default is ...:
-        return field(metadata=metadata)
-    if callable(default):
-        return field(default_factory=default, metadata=metadata)
-    return field(default=default, metadata=metadata)
 
 
 NAME = NAME_PATTERN.pattern
@@ -123,6 +110,13 @@ class ZoneConfig:
         high=3600,
         unit="s",
     )
+    number: int | None = key(
+        "Number of the zone at alarm receivers (DC-09); without it the lowest free one, in the order of the file.",
+        "防区在报警接收机上的编号（DC-09）；不填则按文件顺序取最小的空号。",
+        None,
+        low=1,
+        high=999,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,15 +159,31 @@ class PathConfig:
     """`[[path]]`: one way to the receivers."""
 
     name: str = key("Name in reports and on the console.", "报告和控制台中的名称。", pattern=NAME, shape=NAME_SHAPE)
-    host: str = key("Broker's host name or address.", "代理的主机名或地址。", high=253, pattern=HOST, shape=HOST_SHAPE)
-    kind: str = key("How the path speaks.", "路径使用的协议。", "mqtt", choices=("mqtt",))
-    port: int = key("Broker's TCP port.", "代理的 TCP 端口。", 8883, low=1, high=65535)
+    host: str = key(
+        "Host name or address of the broker or receiver.",
+        "代理或接收机的主机名或地址。",
+        high=253,
+        pattern=HOST,
+        shape=HOST_SHAPE,
+    )
+    kind: str = key(
+        '"mqtt" to a broker, "dc09" to an alarm receiver (SIA DC-09), described by [path.dc09].',
+        "“mqtt”连接代理，“dc09”连接报警接收机（SIA DC-09，见 [path.dc09]）。",
+        "mqtt",
+        choices=("mqtt", "dc09"),
+    )
+    port: int = key("TCP port of the broker or receiver.", "代理或接收机的 TCP 端口。", 8883, low=1, high=65535)
     protocol: str = key('MQTT version: "5" or "3.1.1".', "MQTT 版本：“5”或“3.1.1”。", "5", choices=("5", "3.1.1"))
     username: str = key("User name at the broker.", "在代理上的用户名。", "")
     password_file: Path | None = key("File that holds the password, mode 0600.", "存放密码的文件，权限 0600。", None)
     tls: TlsConfig | None = key(
         "Encryption; without it the broker must be on this machine or in a tunnel.",
         "加密；不加密时代理必须在本机或隧道内。",
+        None,
+    )
+    dc09: Dc09Config | None = key(
+        'Who the panel is to an alarm receiver, for kind = "dc09".',
+        '主机对报警接收机的身份，用于 kind = "dc09"。',
         None,
     )
     keepalive_s: int = key("MQTT keep-alive.", "MQTT 保活间隔。", 15, low=5, high=600, unit="s")

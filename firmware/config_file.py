@@ -16,7 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from firmware.config import NAME, NAME_SHAPE, Config
+from firmware.config_paths import path_problems
 from firmware.config_words import say
+from firmware.wire.dc09_key import Cipher, load_aes_key
 from firmware.wire.sign import KeyFileError, load_key
 from hal.urls import masked
 
@@ -91,6 +93,7 @@ def cross_check(config: Config, language: str) -> list[str]:
             found.append(("half-certificate", {"name": path.name}))
         if path.username == "" and path.password_file is not None:
             found.append(("no-username", {"name": path.name}))
+    found += path_problems(config)
     return [say(language, key, **values) for key, values in found]
 
 
@@ -98,6 +101,7 @@ class Use(enum.Enum):
     """What a file that the configuration names is for."""
 
     KEY = enum.auto()
+    AES_KEY = enum.auto()
     SECRET = enum.auto()
     CERTIFICATE = enum.auto()
 
@@ -115,6 +119,8 @@ def named_files(config: Config) -> list[tuple[str, Path, Use]]:
                 (f"path {path.name}: tls.cert_file", path.tls.cert_file, Use.CERTIFICATE),
                 (f"path {path.name}: tls.key_file", path.tls.key_file, Use.SECRET),
             ]
+        if path.dc09:
+            found.append((f"path {path.name}: dc09.key_file", path.dc09.key_file, Use.AES_KEY))
     return [(where, file, use) for where, file, use in found if file is not None]
 
 
@@ -125,12 +131,23 @@ def check_files(config: Config, language: str = "en") -> list[str]:
         try:
             if use is Use.KEY:
                 load_key(file)
-            else:
+            elif use is not Use.AES_KEY:
                 file.open("rb").close()
         except KeyFileError as error:
             problems.append(f"{where}: {error}")
         except OSError as error:
             problems.append(say(language, "file", where=where, file=file, why=error.strerror))
+    return problems + _bad_aes_keys(config)
+
+
+def _bad_aes_keys(config: Config) -> list[str]:
+    problems = []
+    for path in config.path:
+        if path.dc09 is not None and path.dc09.key_file is not None:
+            try:
+                Cipher(load_aes_key(path.dc09.key_file, path.dc09.key_encoding))
+            except KeyFileError as error:
+                problems.append(f"path {path.name}: dc09.key_file: {error}")
     return problems
 
 

@@ -64,6 +64,50 @@ WORDS: dict[str, tuple[str, str]] = {
         "path {name}：有 password_file 而没有 username；请加上用户名",
         "path {name}: password_file without username; add the user name",
     ),
+    "dc09-missing": (
+        'path {name}：kind = "dc09" 需要表 [path.dc09]，至少写上 account 和 receiver',
+        'path {name}: kind = "dc09" needs a table [path.dc09] with account and receiver',
+    ),
+    "dc09-stray": (
+        'path {name}：有 [path.dc09] 而 kind 是 "mqtt"；请设 kind = "dc09"，或删去该表',
+        'path {name}: [path.dc09] on a path of kind "mqtt"; set kind = "dc09", or remove the table',
+    ),
+    "dc09-mqtt-key": (
+        "path {name}：{what} 属于 MQTT，DC-09 用 dc09.key_file 加密；请删去它",
+        "path {name}: {what} belongs to MQTT, DC-09 encrypts by dc09.key_file; remove it",
+    ),
+    "dc09-port": (
+        "path {name}：port = {port} 是 MQTT 的端口；请填接警中心给的端口",
+        "path {name}: port = {port} is MQTT's; give the port that the receiving centre named",
+    ),
+    "dc09-receiver": (
+        "path {name}：dc09.receiver = {receiver!r} 不是接警台；可用：{known}",
+        "path {name}: dc09.receiver = {receiver!r} is no receiver; there are: {known}",
+    ),
+    "dc09-twice": (
+        "path {name} 与 {other} 的主机、端口和用户编号 {account} 相同；请改一个，或删去一个",
+        "path {name} has host, port and account {account} of {other}; change one of them, or remove one path",
+    ),
+    "dc09-first": (
+        'path {name} 是第一条，却不发故障；请设 dc09.reports = "all"，或把 mqtt 路径放在前面',
+        'path {name} comes first and carries no faults; set dc09.reports = "all", or put an mqtt path before it',
+    ),
+    "unreached": (
+        "接警台 {name}：没有路径能到达；请加一条 mqtt 路径，或一条 dc09.receiver 为它的路径",
+        "receiver {name}: no path reaches it; add an mqtt path, or one whose dc09.receiver names it",
+    ),
+    "media-dc09": (
+        "media.path = {name!r} 是 DC-09 路径，不能传音视频；可用：{known}",
+        "media.path = {name!r} speaks DC-09 and carries no sound or pictures; there are: {known}",
+    ),
+    "media-mqtt": (
+        "有摄像头或麦克风，却没有 mqtt 路径传音视频；请加一条",
+        "cameras or a microphone, but no mqtt path that carries sound and pictures; add one",
+    ),
+    "number-twice": (
+        "zone.{name}.number = {number} 已被 zone.{other} 占用；请换一个编号",
+        "zone.{name}.number = {number} is taken by zone.{other}; give one of them another number",
+    ),
     "file": (
         "{where} = {file}：{why}；请放好文件或改正文件名",
         "{where} = {file}: {why}; put the file there or correct the name",
@@ -83,6 +127,10 @@ WORDS: dict[str, tuple[str, str]] = {
         "receiver {name} has no key_file: its acknowledgements are believed unsigned, its commands refused",
     ),
     "unencrypted": ("路径 {name} 没有加密（没有 [path.tls]）", "path {name} is not encrypted (no [path.tls])"),
+    "dc09-clear": (
+        "路径 {name} 没有加密（没有 dc09.key_file）：谁都能读，也能冒充应答",
+        "path {name} is not encrypted (no dc09.key_file): anybody on the way can read it and answer it",
+    ),
     "unsigned-panel": ("没有 panel.key_file：报告不签名", "panel.key_file is not set: reports are not signed"),
     "few-cameras": (
         "摄像头 {count} 个：DB15/T 3968-2025 要求两个",

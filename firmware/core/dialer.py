@@ -12,9 +12,9 @@ from __future__ import annotations
 
 import enum
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, assert_never
 
+from firmware.core.calls import STRAY, Answer, Call, Outcome, Verdict, Word
 from firmware.core.link import (
     ALARMS_MAX,
     GREETING_S,
@@ -69,68 +69,6 @@ TURNS: Mapping[tuple[Phase, Turn], Phase] = {
 """The whole specification; a move that is not here raises `LinkError` and changes nothing."""
 
 
-class Word(enum.StrEnum):
-    """What a receiver can say."""
-
-    ACK = "ACK"
-    NAK = "NAK"
-    DUH = "DUH"
-    RSP = "RSP"
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What a receiver said.
-
-    Attributes:
-        number: Of the frame that it answers; None when it names none.
-        utc_s: The receiver's own time, when it told it.
-    """
-
-    word: Word
-    number: int | None = None
-    utc_s: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """One frame.
-
-    Attributes:
-        number: 1 to 9999; 0 for a link test.
-        report: What it carries; None for a link test (NULL).
-        attempt: 1 to 3 under this number.
-    """
-
-    number: int
-    report: Report | None
-    attempt: int
-
-
-class Verdict(enum.Enum):
-    """What an answer means."""
-
-    TAKEN = enum.auto()
-    """The receiver has the report, or answered the link test."""
-    UNKNOWN = enum.auto()
-    """The receiver cannot use the report; it is not sent again on this path."""
-    AGAIN = enum.auto()
-    """The same frame goes out once more, or is given up: `due` tells."""
-    STRAY = enum.auto()
-    """It answers nothing that is open."""
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What an answer means and for which report; `report` is None for a link test and for strays."""
-
-    verdict: Verdict
-    report: Report | None = None
-
-
-STRAY = Outcome(Verdict.STRAY)
-
-
 class Dialer:
     """The life of one DC-09 path.
 
@@ -143,6 +81,7 @@ class Dialer:
     Attributes:
         phase: Where the connection stands.
         up: Whether the receiver has answered since the path was last lost.
+        doubted: Whether the receiver did not trust this frame for something else than its time.
 
     Synchronization: one thread.
     """
@@ -150,6 +89,7 @@ class Dialer:
     def __init__(self, interval_s: float, answer_s: float, run: int = 0) -> None:
         self.phase = Phase.CLOSED
         self.up = False
+        self.doubted = False
         self._interval_s = interval_s
         self._answer_s = answer_s
         self._number = run * NUMBER_STEP % NUMBER_MAX
@@ -159,6 +99,7 @@ class Dialer:
         self._under_way = False
         self._sent_s = -math.inf
         self._excused = False
+        self._served = False
         self._late: dict[int, Report] = {}
         self._settled: dict[ReportId, None] = {}
         self._failures = 0
@@ -220,6 +161,7 @@ class Dialer:
 
     def opened(self, now_s: float) -> None:
         """The receiver took the connection. That alone proves nothing."""
+        self._served = False
         self._turn(Turn.OPENED, now_s)
 
     def lost(self, now_s: float, jitter: float, *, overdue: bool = False) -> bool:
@@ -234,10 +176,10 @@ class Dialer:
             Whether the path is lost by it. It is not when the receiver hung up after an answer, as many do after each
             frame: the next frame, or the same once more, opens a new connection.
         """
-        known = self.up or self._call is not None
-        polite = known and self.phase is Phase.OPEN and not (overdue or self._under_way or self._spent())
+        polite = self.phase is Phase.OPEN and not overdue and self._hung_up_politely()
         self._turn(Turn.LOST, now_s)
         if polite:
+            self._under_way = False
             return False
         was_up, self.up = self.up, False
         if was_up and now_s - self._up_s >= STABLE_S:
@@ -305,6 +247,11 @@ class Dialer:
                 assert_never(self.phase)
 
     @property
+    def holds_event(self) -> bool:
+        """Whether something out of the backlog is neither answered for nor lost."""
+        return bool(self._events)
+
+    @property
     def current(self) -> Report | None:
         """The report of the frame under way, if it carries one."""
         return self._call.report if self._call is not None else None
@@ -337,6 +284,12 @@ class Dialer:
     def _spent(self) -> bool:
         return self._call is not None and not self._under_way and self._call.attempt >= TRIES_MAX
 
+    def _hung_up_politely(self) -> bool:
+        if not self._under_way:
+            return (self.up or self._call is not None) and not self._spent()
+        # The first frame after an answer may have crossed with the end of the connection.
+        return self.up and self._served and self._call is not None and self._call.attempt == 1
+
     def _put_back(self) -> bool:
         """The frame under way failed with its connection; whether its number was given up after all its tries."""
         call, self._call = self._call, None
@@ -363,16 +316,17 @@ class Dialer:
             if waiting:
                 self._number = self._number % NUMBER_MAX + 1
                 self._late.pop(self._number, None)
-                self._excused = False
+                self._excused = self.doubted = False
                 return Call(self._number, next(iter(waiting.values())), 0)
         if now_s < self._test_s:
             return None
-        self._excused = False
+        self._excused = self.doubted = False
         return Call(0, None, 0)
 
     def _heard(self, now_s: float) -> None:
         self._call = None
         self._under_way = False
+        self._served = True
         if not self.up:
             self.up = True
             self._up_s = now_s
@@ -403,11 +357,13 @@ class Dialer:
         if call is None or not self._under_way:
             return STRAY
         self._under_way = False
-        if utc_s is not None and abs(utc_s - self.stamp(now)) > DRIFT_S:
-            self._correction_s = utc_s - now.mono_s
-            if not self._excused:  # our clock was to blame, once: that try does not count
-                self._excused = True
-                self._call = Call(call.number, call.report, call.attempt - 1)
+        if utc_s is None or abs(utc_s - self.stamp(now)) <= DRIFT_S:
+            self.doubted = True
+            return Outcome(Verdict.AGAIN)
+        self._correction_s = utc_s - now.mono_s
+        if not self._excused:  # our clock was to blame, once: that try does not count
+            self._excused = True
+            self._call = Call(call.number, call.report, call.attempt - 1)
         return Outcome(Verdict.AGAIN)
 
     def _finish(self, report: Report | None) -> Report | None:

@@ -19,6 +19,7 @@ from firmware.config import (  # noqa: TC001 - get_type_hints reads them at run 
     PathConfig,
     ReceiverConfig,
 )
+from firmware.config_paths import MQTT
 
 if TYPE_CHECKING:
     from firmware.config import Config
@@ -63,12 +64,13 @@ class MediaSpec:
     @classmethod
     def of(cls, config: Config, epoch: int) -> MediaSpec:
         """The part of a panel's configuration that concerns its media child."""
-        named = [path for path in config.path if path.name == config.media.path]
+        brokers = [path for path in config.path if path.kind == MQTT]
+        named = [path for path in brokers if path.name == config.media.path]
         return cls(
             panel=config.panel.id,
             epoch=epoch,
             spool=config.panel.state_dir / EVIDENCE_FOLDER,
-            path=(named or list(config.path))[0],
+            path=(named or brokers or list(config.path))[0],
             receivers=config.receiver,
             cameras=tuple(NamedCamera(name, camera) for name, camera in config.camera.items()),
             microphone=config.microphone,

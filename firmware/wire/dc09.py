@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from firmware.core.dialer import Answer, Word
+from firmware.core.calls import Answer, Word
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from pysiaalarm import SIAAccount
 from pysiaalarm.event import SIAEvent
 
+from firmware.core.calls import Answer, Word
 from firmware.core.codes import CODES
-from firmware.core.dialer import Answer, Word
 from firmware.core.report import Report, ReportId
 from firmware.wire import dc09
 from firmware.wire.dc09 import AnswerReader, BadAnswerError, Caller, Message, checksum, encode

@@ -9,16 +9,14 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from firmware.core.calls import Answer, Verdict, Word
 from firmware.core.dialer import (
     NUMBER_MAX,
     TRIES_MAX,
     TURNS,
-    Answer,
     Dialer,
     Phase,
     Turn,
-    Verdict,
-    Word,
 )
 from firmware.core.link import ALARMS_MAX, GREETING_S, PAUSE_CAP_ALARM_S, STABLE_S, Due, LinkError
 from firmware.core.report import Report, ReportId
@@ -321,6 +319,22 @@ def test_a_nak_that_is_not_about_the_time_counts_as_a_try():
     assert dialer.due(1.0) is Due.CLOSE
 
 
+def test_a_frame_is_doubted_when_a_nak_is_not_about_its_time_and_the_next_one_is_not():
+    dialer = proven()
+    for seq in (1, 2):
+        dialer.alarm(report(seq), 1.0)
+    dialer.pull(1.0)
+    dialer.answer(Answer(Word.NAK, 0, UTC_S + 100), at(1.0))
+    assert not dialer.doubted
+    dialer.pull(1.0)
+    dialer.answer(Answer(Word.NAK, 0, UTC_S + 100), at(1.0))
+    assert dialer.doubted
+    dialer.pull(1.0)
+    dialer.answer(ack(1), at(1.0))
+    dialer.pull(1.0)
+    assert not dialer.doubted
+
+
 def test_a_receiver_whose_own_time_jumps_excuses_one_try_only():
     dialer = proven()
     dialer.alarm(report(1), 1.0)
@@ -356,6 +370,18 @@ def test_a_receiver_that_hangs_up_after_its_answer_does_not_lose_the_path():
     assert dialer.due(2.0) is Due.OPEN
 
 
+def test_a_frame_that_crosses_with_the_end_of_the_connection_goes_again_at_once():
+    dialer = proven()
+    dialer.alarm(report(1), 1.0)
+    dialer.pull(1.0)
+    assert not dialer.lost(1.01, 1.0)
+    assert dialer.due(1.01) is Due.OPEN
+    dialer.opened(1.01)
+    again = dialer.pull(1.01)
+    assert (again.number, again.attempt) == (1, 2)
+    assert dialer.lost(1.02, 1.0), "a new connection without any answer is no crossing"
+
+
 def test_a_receiver_that_hangs_up_after_a_nak_is_called_again_at_once():
     dialer = dialled()
     dialer.alarm(report(1), 0.0)
@@ -369,6 +395,9 @@ def test_a_receiver_that_hangs_up_after_a_nak_is_called_again_at_once():
 
 def test_a_receiver_that_hangs_up_instead_of_answering_loses_the_path():
     dialer = proven()
+    assert not dialer.lost(0.1, 0.0)
+    assert dialer.due(INTERVAL_S) is Due.OPEN
+    dialer.opened(INTERVAL_S)
     dialer.pull(INTERVAL_S)
     assert dialer.lost(INTERVAL_S + 0.1, 0.0)
     assert not dialer.up
@@ -413,7 +442,7 @@ def test_only_a_path_that_held_earns_a_fresh_start_of_the_pauses(held_s, pause_s
     dialer.answer(ack(0), at(1.0))
     now_s = 1.0 + held_s
     dialer.pull(now_s)
-    dialer.lost(now_s, 1.0)
+    dialer.lost(now_s, 1.0, overdue=True)
     assert dialer.next_deadline() - now_s == pytest.approx(pause_s)
 
 

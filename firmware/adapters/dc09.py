@@ -1,0 +1,358 @@
+"""A path that speaks SIA DC-09 to one alarm receiver. It owns the dialer (what to send when) and the line (TCP).
+
+Transmit, Note, Lead, Wake ─▶ Dialer ─▶ wire ─▶ Line ─▶ receiver
+PathUp, PathDown, Beat, Echo, Receipt, Refused ◀─ Dialer ◀─ wire ◀─ Line ◀─ receiver
+
+The ACK is the receiving centre's own word, so it is a receipt: this path names the receiver that it speaks to.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from typing import TYPE_CHECKING, assert_never
+
+from firmware.adapters.backlog import Wake
+from firmware.adapters.dc09_line import HungUp, Line, LineError, LineEvent, Opened, Received
+from firmware.adapters.uplink import Doorman
+from firmware.core.calls import Answer, Call, Outcome, Verdict, Word
+from firmware.core.codes import ReportClass
+from firmware.core.dialer import Dialer
+from firmware.core.effects import Health, Lead, Note, Reply, Transmit
+from firmware.core.facts import Beat, Echo, PathDown, PathUp, Receipt, Refused, TroubleOver
+from firmware.core.link import Due
+from firmware.core.report import RECEIVER_STEPS, Step
+from firmware.wire import dc09 as wire
+from firmware.wire.dc09_key import Cipher, load_aes_key
+from firmware.wire.sign import KeyFileError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from firmware.adapters.backlog import Backlog
+    from firmware.config import PathConfig
+    from firmware.config_dc09 import Dc09Config
+    from firmware.core.facts import Fact
+    from firmware.core.report import Report
+    from firmware.wire.report import Site
+    from hal.ports import Clock
+
+log = logging.getLogger(__name__)
+
+LATE_S = 5.0
+"""A report older than this carries the time at which it happened."""
+DRILL = "DRILL "
+
+
+def random_pad(count: int) -> str:
+    """Padding that nobody can foretell: it does an initialisation vector's work."""
+    return "".join(secrets.choice(wire.PAD_LETTERS) for _ in range(count))
+
+
+class Dc09Path:
+    """One DC-09 path.
+
+    Args:
+        config: The path; its `dc09` part is there.
+        epoch: The panel's present epoch.
+        site: Where it stands.
+        zones: The number of every zone.
+        backlog: Where faults and status come from while this path leads, if it carries them at all.
+        line: The connection.
+        clock: Both clocks.
+        post: Where facts go.
+        random01: Random numbers, 0 to 1, for the pauses between tries.
+        pad: Random letters for encrypted frames.
+
+    Attributes:
+        receiver: Whose machine answers here.
+
+    Synchronization: one thread.
+    """
+
+    def __init__(
+        self,
+        config: PathConfig,
+        *,
+        epoch: int,
+        site: Site,
+        zones: Mapping[str, int],
+        backlog: Backlog | None,
+        line: Line,
+        clock: Clock,
+        post: Callable[[Fact], None],
+        random01: Callable[[], float],
+        pad: Callable[[int], str] = random_pad,
+    ) -> None:
+        if config.dc09 is None:
+            raise ValueError(f"path {config.name} has no [path.dc09]")
+        self.name = f"dc09 {config.name}"
+        self.dialer = Dialer(config.dc09.interval_s, config.dc09.answer_s, epoch)
+        self.receiver = config.dc09.receiver
+        self._path = config.name
+        self._settings = config.dc09
+        self._caller = wire.Caller(config.dc09.account.upper(), config.dc09.receiver_number, config.dc09.prefix)
+        self._teller = Teller(config.dc09, self._caller.account, epoch, site, zones)
+        self._backlog = backlog if config.dc09.reports == "all" else None
+        self._leads = self._backlog is not None
+        self._line = line
+        self._clock = clock
+        self._post = post
+        self._random01 = random01
+        self._pad = pad
+        self._doorman = Doorman(config.name, post)
+        self._cipher: Cipher | None = None
+        self._reader = wire.AnswerReader(self._caller, None)
+        self._complaint = ""
+        self._told_down: str | None = None
+        self._refusing = False
+        self._bare = False
+
+    # ── the actor ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def handle(self, order: object) -> None:
+        """Obey a `Transmit` of this path, a `Note` that a receiver has a report, a `Lead` or a `Wake`.
+
+        Health and results have no place in DC-09 and are passed over.
+
+        Raises:
+            TypeError: Any other order.
+        """
+        match order:
+            case Transmit():
+                self._transmit(order)
+            case Note(mark):
+                if mark.by == self.receiver and mark.step in RECEIVER_STEPS:
+                    self.dialer.settle(mark.id)
+            case Lead():
+                self._leads = order.leading and self._backlog is not None
+            case Wake() | Health() | Reply():
+                pass
+            case _:
+                raise TypeError(f"{self.name} knows no order {type(order).__name__}")
+        self._pump()
+
+    def tick(self) -> None:
+        """Look after the connection and send what may be sent."""
+        for event in self._line.drive():
+            self._on(event)
+        now_s = self._clock.now().mono_s
+        match self.dialer.due(now_s):
+            case Due.OPEN:
+                self._open()
+            case Due.CLOSE:
+                self._give_up()
+            case Due.NOTHING:
+                pass
+        self._doorman.settle(now_s)
+        self._pump()
+
+    def next_deadline(self) -> float:
+        """Monotonic seconds of the next `tick` that is wanted."""
+        return min(self.dialer.next_deadline(), self._line.next_deadline(), self._doorman.quiet_s)
+
+    def wait(self, fd: int, timeout_s: float) -> None:
+        """Wait for an order (`fd` becomes readable), for the connection, or for the time to pass; for the `Worker`."""
+        self._line.wait(fd, timeout_s)
+
+    def close(self) -> None:
+        """Hang up; idempotent."""
+        self._line.close()
+
+    # ── the connection ─────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _transmit(self, order: Transmit) -> None:
+        if not self.dialer.alarm(order.report, self._clock.now().mono_s):
+            why = f"path {self._path} holds as many alarms as it can; this one is repeated later"
+            self._post(Refused(self._path, order.report.id, 0, why))
+
+    def _open(self) -> None:
+        try:
+            self._cipher = self._load_cipher()
+            self._line.open()
+        except (KeyFileError, LineError) as error:
+            self._lost(str(error))
+        self._reader = wire.AnswerReader(self._caller, self._cipher)
+
+    def _load_cipher(self) -> Cipher | None:
+        """With each connection, so that a mended key file is found. Without its key a path says nothing at all."""
+        key_file = self._settings.key_file
+        return None if key_file is None else Cipher(load_aes_key(key_file, self._settings.key_encoding))
+
+    def _give_up(self) -> None:
+        self._line.close()
+        half = "only half an answer came" if self._reader.waiting else "no answer came in time"
+        self._lost(self._complaint or half, overdue=True)
+
+    def _lost(self, why: str, *, overdue: bool = False) -> None:
+        held = self.dialer.holds_event
+        if not self.dialer.lost(self._clock.now().mono_s, self._random01(), overdue=overdue):
+            return
+        if held and self._backlog is not None:
+            self._backlog.give_back()
+        self._complaint = ""
+        if why != self._told_down:
+            self._told_down = why
+            log.warning("path %s: %s", self._path, why)
+            self._post(PathDown(self._path, f"path {self._path}: {why}"))
+
+    def _on(self, event: LineEvent) -> None:
+        match event:
+            case Opened():
+                self.dialer.opened(self._clock.now().mono_s)
+                self._pump()
+            case Received():
+                self._read(event.data)
+            case HungUp():
+                self._lost(self._complaint or event.why)
+            case _:
+                assert_never(event)
+
+    # ── answers ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _read(self, data: bytes) -> None:
+        """What came together counts as one bad answer at the most: a web server's page is one, not a dozen."""
+        bad: wire.BadAnswerError | None = None
+        for item in self._reader.feed(data):
+            if isinstance(item, wire.BadAnswerError):
+                bad = bad or item
+            else:
+                self._heard(item)
+        if bad is not None:
+            self._heard(bad)
+
+    def _heard(self, item: Answer | wire.BadAnswerError) -> None:
+        # What happens while a silent alarm is under way is not told: the booth would see that something is sent.
+        current = self.dialer.current
+        covert = current is not None and current.covert
+        now = self._clock.now()
+        doubted = self.dialer.doubted
+        if isinstance(item, wire.BadAnswerError):
+            outcome = self.dialer.rubbish()
+            self._complaint = f"the receiver answered with {item}"
+            if not covert:
+                self._doorman.refuse(self._complaint, now.mono_s)
+        else:
+            outcome = self.dialer.answer(item, now)
+            if item.word is Word.NAK:
+                self._complaint = (
+                    f"the receiver does not accept frames of account {self._caller.account} (NAK): it does not know "
+                    f"the account, or was given another key; check path.dc09.account, key_file and key_encoding"
+                )
+        if doubted and outcome.verdict is Verdict.TAKEN and outcome.report is current is not None:
+            self._learn_bare(covert=covert)
+        self._obey(outcome)
+
+    def _learn_bare(self, *, covert: bool) -> None:
+        """The receiver took without extended data what it did not take with it."""
+        if not (self._bare or covert):
+            log.warning("path %s: the receiver takes no extended data: no position, name or link is sent", self._path)
+        self._bare = True
+
+    def _obey(self, outcome: Outcome) -> None:
+        match outcome.verdict:
+            case Verdict.TAKEN:
+                self._alive()
+                if outcome.report is not None:
+                    self._taken(outcome.report)
+            case Verdict.UNKNOWN:
+                self._alive()
+                if outcome.report is not None:
+                    self._unknown(outcome.report)
+            case Verdict.AGAIN | Verdict.STRAY:
+                pass
+            case _:
+                assert_never(outcome.verdict)
+
+    def _alive(self) -> None:
+        self._complaint = ""
+        self._post(Echo(self._path, self.receiver))
+        if self._told_down != "":
+            self._told_down = ""
+            log.info("path %s is up", self._path)
+            self._post(PathUp(self._path))
+
+    def _taken(self, report: Report) -> None:
+        if report.cls is ReportClass.ALARM:
+            self._post(Receipt(self.receiver, report.id, Step.RECEIVED, ""))
+        elif self._backlog is not None:
+            self._backlog.done((report.id,))
+        if self._refusing:
+            self._refusing = False
+            self._post(TroubleOver(f"path {self._path} receiver"))
+
+    def _unknown(self, report: Report) -> None:
+        """Sending it again would change nothing; the other paths carry it, and a person has to know."""
+        what = "this report" if report.covert else f"code {report.code}"
+        why = f"path {self._path}: the receiver has no use for {what} (DUH): try the other path.dc09.protocol"
+        self._refusing = True
+        self._post(Refused(self._path, report.id, 0, why))
+        if report.cls is not ReportClass.ALARM and self._backlog is not None:
+            self._backlog.done((report.id,))
+
+    # ── sending ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _pump(self) -> None:
+        if self._leads and self._backlog is not None:
+            hungry = self.dialer.appetite()
+            if hungry:
+                self.dialer.feed(self._backlog.take(hungry))
+        now = self._clock.now()
+        call = self.dialer.pull(now.mono_s)
+        if call is None:
+            return
+        if call.report is None:
+            self._post(Beat(self._path))
+        bare = self._bare or self.dialer.doubted
+        message = self._teller.tell(call, now.mono_s, self.dialer.stamp(now), bare=bare)
+        self._line.send(wire.encode(message, self._caller, self._cipher, self._pad))
+
+
+class Teller:
+    """Puts reports into DC-09's words.
+
+    Args:
+        settings: The path's `dc09` part.
+        account: In capitals.
+        epoch: The panel's present epoch.
+        site: Where it stands.
+        zones: The number of every zone.
+
+    Synchronization: any thread.
+    """
+
+    def __init__(self, settings: Dc09Config, account: str, epoch: int, site: Site, zones: Mapping[str, int]) -> None:
+        self._settings = settings
+        self._account = account
+        self._epoch = epoch
+        self._position = wire.position(site.latitude, site.longitude)
+        self._zones = zones
+
+    def tell(self, call: Call, mono_s: float, stamp_s: float, *, bare: bool = False) -> wire.Message:
+        """The message of a call that goes out now, stamped with the receiver's own time if that is known.
+
+        A `bare` one has no position, name and link: there are receivers that refuse a frame for them, and the alarm
+        matters more. It keeps the time at which it happened.
+        """
+        report = call.report
+        if report is None:
+            return wire.Message(wire.NULL, 0, "", (), stamp_s)
+        token = self._settings.protocol
+        data = wire.event_data(token, report, self._account, self._zones.get(report.zone, 0))
+        parts = self._when(report, mono_s, stamp_s)
+        if not bare:
+            parts += [*self._position, *self._words(report)]
+        return wire.Message(token, call.number, data, wire.extras(parts), stamp_s)
+
+    def _when(self, report: Report, mono_s: float, stamp_s: float) -> list[str]:
+        if report.id.epoch != self._epoch:  # monotonic time began anew; what the wall clock said then is all there is
+            return [wire.occurrence(report.raised.utc_s)]
+        age_s = mono_s - report.raised.mono_s
+        return [wire.occurrence(stamp_s - age_s)] if age_s > LATE_S else []
+
+    def _words(self, report: Report) -> list[str]:
+        incident = report.incident or report.id
+        url = self._settings.evidence_url
+        for name, value in (("panel", incident.panel), ("epoch", incident.epoch), ("seq", incident.seq)):
+            url = url.replace(f"{{{name}}}", str(value))
+        return [f"I{DRILL if report.drill else ''}{self._settings.text}", f"V{url}"]

@@ -1,0 +1,91 @@
+"""What paths, receivers and zones of a configuration have to do with each other, beyond single keys."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from firmware.config import Config, PathConfig
+
+MQTT, DC09 = "mqtt", "dc09"
+MQTT_TLS_PORT = 8883
+Problem = tuple[str, dict[str, Any]]
+"""Key of the sentence in `firmware.config_words`, and its values."""
+
+
+def path_problems(config: Config) -> list[Problem]:
+    """Everything that is wrong between the paths, the receivers and the zones."""
+    receivers = [receiver.name for receiver in config.receiver]
+    found: list[Problem] = []
+    for path in config.path:
+        found += _dial_problems(path, receivers) if path.kind == DC09 else _stray(path)
+    return [*found, *_together(config), *_numbers_twice(config)]
+
+
+def zone_numbers(config: Config) -> dict[str, int]:
+    """The number of every zone: its own, or the lowest that is free, in the order of the file."""
+    taken = {zone.number for zone in config.zone.values() if zone.number is not None}
+    free = (number for number in range(1, len(config.zone) + len(taken) + 1) if number not in taken)
+    return {name: next(free) if zone.number is None else zone.number for name, zone in config.zone.items()}
+
+
+def _stray(path: PathConfig) -> list[Problem]:
+    return [] if path.dc09 is None else [("dc09-stray", {"name": path.name})]
+
+
+def _dial_problems(path: PathConfig, receivers: list[str]) -> list[Problem]:
+    if path.dc09 is None:
+        return [("dc09-missing", {"name": path.name})]
+    found: list[Problem] = [
+        ("dc09-mqtt-key", {"name": path.name, "what": key})
+        for key in ("tls", "username", "password_file")
+        if getattr(path, key)
+    ]
+    if path.port == MQTT_TLS_PORT:
+        found.append(("dc09-port", {"name": path.name, "port": path.port}))
+    if path.dc09.receiver not in receivers:
+        found.append(
+            ("dc09-receiver", {"name": path.name, "receiver": path.dc09.receiver, "known": ", ".join(receivers)})
+        )
+    return found
+
+
+def _together(config: Config) -> list[Problem]:
+    found: list[Problem] = []
+    owners: dict[tuple[str, int, int], str] = {}
+    for path in config.path:
+        if path.dc09 is None:
+            continue
+        identity = (path.host.lower(), path.port, int(path.dc09.account, 16))
+        other = owners.setdefault(identity, path.name)
+        if other != path.name:
+            found.append(("dc09-twice", {"name": path.name, "other": other, "account": path.dc09.account}))
+    mqtt = [path.name for path in config.path if path.kind == MQTT]
+    if config.path and not mqtt:
+        reached = {path.dc09.receiver for path in config.path if path.dc09 is not None}
+        found += [("unreached", {"name": item.name}) for item in config.receiver if item.name not in reached]
+    first = config.path[0] if config.path else None
+    if first is not None and first.dc09 is not None and first.dc09.reports != "all":
+        found.append(("dc09-first", {"name": first.name}))
+    return found + _media(config, mqtt)
+
+
+def _media(config: Config, mqtt: list[str]) -> list[Problem]:
+    named = config.media.path
+    if named and named not in mqtt and any(path.name == named for path in config.path):
+        return [("media-dc09", {"name": named, "known": ", ".join(mqtt)})]
+    if config.path and not mqtt and (config.camera or config.microphone):
+        return [("media-mqtt", {})]
+    return []
+
+
+def _numbers_twice(config: Config) -> list[Problem]:
+    found: list[Problem] = []
+    owners: dict[int, str] = {}
+    for name, zone in config.zone.items():
+        if zone.number is None:
+            continue
+        other = owners.setdefault(zone.number, name)
+        if other != name:
+            found.append(("number-twice", {"name": name, "number": zone.number, "other": other}))
+    return found

@@ -1,0 +1,72 @@
+"""What a DC-09 path and its receiver say to each other, and what it means."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from firmware.core.report import Report
+
+
+class Word(enum.StrEnum):
+    """What a receiver can say."""
+
+    ACK = "ACK"
+    NAK = "NAK"
+    DUH = "DUH"
+    RSP = "RSP"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a receiver said.
+
+    Attributes:
+        number: Of the frame that it answers; None when it names none.
+        utc_s: The receiver's own time, when it told it.
+    """
+
+    word: Word
+    number: int | None = None
+    utc_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One frame.
+
+    Attributes:
+        number: 1 to 9999; 0 for a link test.
+        report: What it carries; None for a link test (NULL).
+        attempt: 1 to 3 under this number.
+    """
+
+    number: int
+    report: Report | None
+    attempt: int
+
+
+class Verdict(enum.Enum):
+    """What an answer means."""
+
+    TAKEN = enum.auto()
+    """The receiver has the report, or answered the link test."""
+    UNKNOWN = enum.auto()
+    """The receiver cannot use the report; it is not sent again on this path."""
+    AGAIN = enum.auto()
+    """The same frame goes out once more, or is given up: `due` tells."""
+    STRAY = enum.auto()
+    """It answers nothing that is open."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What an answer means and for which report; `report` is None for a link test and for strays."""
+
+    verdict: Verdict
+    report: Report | None = None
+
+
+STRAY = Outcome(Verdict.STRAY)
