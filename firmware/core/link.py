@@ -30,12 +30,18 @@ NOTES_MAX = 64
 
 ANSWER_S = 3.0
 """The broker must answer for what was sent within this time, or the connection counts as dead."""
+PATIENCE_MAX = 8.0
+"""A link may be slow and not dead: every time in a row that one was given up, the next is given twice as long, up to
+this many times; an answer in good time ends it."""
 GREETING_S = 5.0
 """From the start of a connection until it carries reports."""
 STABLE_S = 30.0
 """A connection that held this long has earned a fresh start of the pauses."""
 PAUSE_BASE_S = 1.0
 PAUSE_CAP_S = 30.0
+"""Longest pause while no alarm waits. A broker's death takes all panels at once: each then waits a random share of this,
+and from then on as long between one try and the next. Whenever the broker returns, one panel in 30 comes a second; full
+jitter to the same cap would bring one in 15, and from a short outage all within a second or two."""
 PAUSE_CAP_ALARM_S = 2.0
 """Longest pause while an alarm waits."""
 HASTE_S = 0.5
@@ -152,8 +158,11 @@ class Link:
         self._flying: dict[int, Outgoing] = {}
         self._token = 0
         self._failures = 0
+        self._patience = 1.0
         self._retry_s = -math.inf
         self._moved_s = -math.inf
+        self._tried_s = -math.inf
+        self._scattered = False
         self._pace = 1
         self._refused_s = 0.0
         self._resume_s = math.inf
@@ -209,6 +218,7 @@ class Link:
                 if now < self._retry_s:
                     return Due.NOTHING
                 self._move(Move.TRY, now)
+                self._tried_s = now
                 return Due.OPEN
             case State.OPENING | State.UP:
                 return Due.CLOSE if now >= self._give_up_s() else Due.NOTHING
@@ -235,20 +245,19 @@ class Link:
 
         Args:
             now: Monotonic seconds.
-            jitter: A random number, 0 to 1: the share of the pause that is waited (full jitter).
+            jitter: A random number, 0 to 1: the share of the pause that is waited.
             overdue: Whether this side gave it up at a deadline.
         """
         was_up = self.state is State.UP
+        if overdue:
+            self._patience = min(2 * self._patience, PATIENCE_MAX)
         stable = was_up and now - self._moved_s >= STABLE_S
         self._move(Move.OVERDUE if overdue else Move.LOST, now)
         self._unsend()
         if stable:
             self._failures = 0
-        at_once = was_up and self._failures == 0 and (overdue or bool(self._alarms))
-        cap = PAUSE_CAP_ALARM_S if self._alarms else PAUSE_CAP_S
-        pause = 0.0 if at_once else jitter * min(cap, PAUSE_BASE_S * 2.0 ** min(self._failures, 16))
+        self._retry_s = self._next_try_s(now, jitter, was_up=was_up, overdue=overdue)
         self._failures += 1
-        self._retry_s = now + pause
 
     # ── sending ────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -279,6 +288,8 @@ class Link:
         out = self._flying.pop(token, None)
         if out is None:
             return None
+        if now - out.sent_s < ANSWER_S / 2:
+            self._patience = 1.0
         if isinstance(out.item, Event):
             self._answered(out.item, now - out.sent_s, now, accepted=accepted)
         return out.item
@@ -318,12 +329,23 @@ class Link:
         self.state = after
         self._moved_s = now
 
+    def _next_try_s(self, now: float, jitter: float, *, was_up: bool, overdue: bool) -> float:
+        self._scattered = self._scattered and not was_up
+        if was_up and self._failures == 0 and (overdue or self._alarms):
+            return now
+        if self._alarms:
+            return now + jitter * min(PAUSE_CAP_ALARM_S, PAUSE_BASE_S * 2.0 ** min(self._failures, 16))
+        if not self._scattered:
+            self._scattered = True
+            return now + jitter * PAUSE_CAP_S
+        return max(now, self._tried_s + PAUSE_CAP_S)
+
     def _give_up_s(self) -> float:
         if self.state is State.OPENING:
-            return self._moved_s + GREETING_S
+            return self._moved_s + GREETING_S * self._patience
         if not self._flying:
             return math.inf
-        return next(iter(self._flying.values())).sent_s + ANSWER_S
+        return next(iter(self._flying.values())).sent_s + ANSWER_S * self._patience
 
     def _others_max(self) -> int:
         return max(1, self._window - ALARM_PLACES)

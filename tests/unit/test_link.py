@@ -181,6 +181,30 @@ def test_events_begin_one_at_a_time_and_grow_while_the_broker_is_brisk():
     assert len(pull_all(link, 0.01)) == 2
 
 
+def overdue_after(link, now):
+    """Send an alarm into silence: how long the link waits for the answer; it is connected again afterwards."""
+    link.alarm(report(int(now)), 1, now)
+    pull_all(link, now)
+    waited = link.next_deadline() - now
+    link.due(now + waited)
+    link.lost(now + waited, 0.0, overdue=True)
+    link.due(now + waited)
+    link.opened(NO_BOUND, now + waited)
+    return waited
+
+
+def test_a_slow_link_is_given_more_time_each_time_until_it_answers_in_good_time():
+    link = up()
+    waits = [overdue_after(link, 1000.0 * (k + 1)) for k in range(5)]
+    assert waits == [ANSWER_S * factor for factor in (1, 2, 4, 8, 8)]
+    for out in pull_all(link, 9000.0):
+        link.acked(out.token, 9000.0 + ANSWER_S, accepted=True)
+    assert overdue_after(link, 10_000.0) == ANSWER_S * 8
+    for out in pull_all(link, 20_000.0):
+        link.acked(out.token, 20_000.1, accepted=True)
+    assert overdue_after(link, 30_000.0) == ANSWER_S
+
+
 def test_events_are_paced_so_that_no_receiver_has_a_queue_in_front_of_an_alarm():
     link = Link(16, events_hz=100)
     link.due(0.0)
