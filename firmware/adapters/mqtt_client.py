@@ -81,8 +81,10 @@ class ConnectOptions:
         from paho.mqtt import client as paho
         from paho.mqtt.enums import CallbackAPIVersion
 
+        from firmware.mqtt import SturdyClient
+
         five = self.protocol == "5"
-        made = paho.Client(
+        made = SturdyClient(
             CallbackAPIVersion.VERSION2,
             client_id=client_id,
             clean_session=None if five else True,

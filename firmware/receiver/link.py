@@ -18,6 +18,8 @@ from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
+from firmware.mqtt import SturdyClient
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
@@ -35,6 +37,8 @@ UNSENT_MAX = 1000
 BRIEF_S = 2.0
 """A connection that did not last longer, and had brief ones before it, is thrown out by somebody."""
 BRIEF_MAX = 3
+PACKET_MAX = 512 * 1024
+"""Largest packet that a broker may hand over (MQTT 5, 3.1.2.11.4): twice the largest report."""
 _PASSWORD, _RIGHTS, _VERSION = frozenset({0x86, 0x8C}), frozenset({0x87, 0x8A}), frozenset({0x84})
 _FAILURE, _TAKEN_OVER = 0x80, 0x8E
 """MQTT 5 reason codes."""
@@ -173,7 +177,7 @@ class Link:
                     self._config.port,
                     KEEPALIVE_S,
                     clean_start=not self._config.persistent,
-                    properties=_session(SESSION_S if self._config.persistent else 0),
+                    properties=_properties(SESSION_S if self._config.persistent else 0),
                 )
             else:
                 client.connect(self._config.host, self._config.port, KEEPALIVE_S)
@@ -186,7 +190,7 @@ class Link:
     def _new_client(self) -> mqtt.Client:
         config = self._config
         five = config.protocol == "5"
-        client = mqtt.Client(
+        client = SturdyClient(
             CallbackAPIVersion.VERSION2,
             client_id=config.client_id,
             clean_session=None if five else not config.persistent,
@@ -312,9 +316,10 @@ class Link:
             self._on_change(False, why)  # noqa: FBT003
 
 
-def _session(seconds: int) -> Properties:
+def _properties(seconds: int) -> Properties:
     properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
     properties.SessionExpiryInterval = seconds
+    properties.MaximumPacketSize = PACKET_MAX
     return properties
 
 

@@ -14,6 +14,8 @@ from pathlib import Path
 import paho.mqtt.client as mqtt
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
 from rigs.broker import ServerTls, free_port
 
 from firmware.core.effects import Health
@@ -47,8 +49,9 @@ class HandPanel:
         self._client.loop_start()
         assert self._subscribed.wait(LIMIT_S)
 
-    def send(self, topic, payload, *, retain=False):
-        self._client.publish(topic, payload, qos=1, retain=retain).wait_for_publish(LIMIT_S)
+    def send(self, topic, payload, *, retain=False, properties=None):
+        sent = self._client.publish(topic, payload, qos=1, retain=retain, properties=properties)
+        sent.wait_for_publish(LIMIT_S)
 
     def alarm(self, seq=1, key=PANEL_KEY, code="PA", root=None):
         ident = ReportId(PANEL, 5, seq)
@@ -69,6 +72,13 @@ class HandPanel:
     def close(self):
         self._client.disconnect()
         self._client.loop_stop()
+
+
+def marked(text):
+    """A user property with a text that brokers pass on and paho takes for a broker's mistake."""
+    properties = Properties(PacketTypes.PUBLISH)
+    properties.UserProperty = [("mark", text)]
+    return properties
 
 
 def now():
@@ -100,6 +110,10 @@ class DeskProcess:
             found = self._lines.get(timeout=max(0.0, deadline - time.monotonic()))
             if found["event"] == kind and all(found[name] == value for name, value in wanted.items()):
                 return found
+
+    def next_event(self):
+        """Whatever happens next."""
+        return self._lines.get(timeout=LIMIT_S)
 
     def order(self, line):
         self._process.stdin.write(line + "\n")
@@ -178,10 +192,24 @@ def test_an_alarm_with_a_wrong_signature_gets_no_receipt_and_a_warning(desk, pan
 
 
 @pytest.mark.parametrize(
-    "payload", [b"", b"\xff\xfe\x00", b"[]", b'{"v":1}', b"[" * 100_000, b"x" * 10_000_000, b'{"v":1e999}']
+    "payload", [b"", b"\xff\xfe\x00", b"[]", b'{"v":1}', b"[" * 100_000, b"x" * 300_000, b'{"v":1e999}']
 )
 def test_rubbish_is_refused_and_the_next_alarm_is_answered(desk, panel, payload):
     panel.send(f"{topics.ROOT}/{PANEL}/report/alarm", payload)
+    assert desk.event("warning")["text"].startswith("refused")
+    panel.alarm()
+    assert panel.receipt().step is Step.RECEIVED
+
+
+def test_a_packet_that_is_far_too_long_stays_at_the_broker(desk, panel):
+    panel.send(f"{topics.ROOT}/{PANEL}/report/alarm", b"x" * 10_000_000)
+    panel.alarm()
+    assert panel.receipt().step is Step.RECEIVED
+    assert desk.next_event()["event"] == "report"
+
+
+def test_no_property_of_a_strangers_publication_blinds_the_desk(desk, panel):
+    panel.send(f"{topics.ROOT}/{PANEL}/report/alarm", b"{}", properties=marked("\ufeff"))
     assert desk.event("warning")["text"].startswith("refused")
     panel.alarm()
     assert panel.receipt().step is Step.RECEIVED

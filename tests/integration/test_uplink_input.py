@@ -5,10 +5,13 @@ import socket
 import threading
 
 import pytest
+from paho.mqtt.client import CallbackAPIVersion, Client, MQTTv5
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
 from rigs.schema import Tap
 from rigs.uplink import DESK_KEY, EPOCH, PANEL, UplinkRig
 
-from firmware.core.facts import Beat, Brokered, Command, PathUp, Receipt, Trouble, TroubleOver
+from firmware.core.facts import Beat, Brokered, Command, PathDown, PathUp, Receipt, Refused, Trouble, TroubleOver
 from firmware.core.report import ReportId, Step
 from firmware.wire import topics
 from firmware.wire.command import encode_command
@@ -95,6 +98,21 @@ def test_a_bad_receipt_is_told_and_changes_nothing(rig, tap, caplog, payload, me
     ]
     assert rig.of(Receipt) == []
     still_sends(rig)
+
+
+def test_no_property_of_a_strangers_publication_breaks_the_connection(rig, broker):
+    properties = Properties(PacketTypes.PUBLISH)
+    properties.UserProperty = [("mark", "\ufeff")]  # brokers pass it on, paho takes it for a broker's mistake
+    stranger = Client(CallbackAPIVersion.VERSION2, protocol=MQTTv5)
+    stranger.connect(broker.host, broker.port)
+    stranger.loop_start()
+    stranger.publish(topics.receipt(PANEL, "110"), receipt(), qos=1, properties=properties)
+    assert rig.expect(Receipt) == RECEIPT
+    assert rig.of(PathDown) == []
+    alarm = rig.press()
+    assert rig.expect(Refused).id == alarm.id  # nobody is subscribed, and the broker still says so
+    stranger.disconnect()
+    stranger.loop_stop()
 
 
 def test_a_receipt_of_a_receiver_that_is_not_configured(rig, tap):
