@@ -128,7 +128,7 @@ class Board:
         console: None when none is configured or it could not be opened.
         watchdog: The supervisor, or one that has nobody to tell.
         clock: The board's clocks.
-        faults: (name, why) of everything that could not be opened; the name is the loop's, the output's or "console".
+        faults: (what, why) of everything that could not be opened; what is "loop NAME", "output NAME" or "console".
 
     Synchronization: `close` from the thread that opened it.
     """
@@ -193,8 +193,8 @@ def open_board(spec: BoardSpec, *, clock: Clock | None = None, factory: Any = No
     with contextlib.ExitStack() as undo:
         for close in backend.last:
             undo.callback(close)
-        loops = _open_all(spec.loops, backend.loop, faults, undo)
-        outputs = _open_all(spec.outputs, backend.output, faults, undo)
+        loops = _open_all("loop", spec.loops, backend.loop, faults, undo)
+        outputs = _open_all("output", spec.outputs, backend.output, faults, undo)
         console = _open_console(spec.console, backend, faults, undo)
         watchdog = backend.watchdog()
         undo.callback(watchdog.close)
@@ -270,7 +270,11 @@ def _check_pins(spec: BoardSpec) -> None:
 
 
 def _open_all(
-    specs: Sequence[_Spec], make: Callable[[_Spec], _Part], faults: list[tuple[str, str]], undo: contextlib.ExitStack
+    kind: str,
+    specs: Sequence[_Spec],
+    make: Callable[[_Spec], _Part],
+    faults: list[tuple[str, str]],
+    undo: contextlib.ExitStack,
 ) -> dict[str, _Part]:
     parts: dict[str, _Part] = {}
     for spec in specs:
@@ -278,7 +282,7 @@ def _open_all(
             parts[spec.name] = part = make(spec)
             undo.callback(part.close)
         except DeviceLost as error:
-            faults.append((spec.name, str(error)))
+            faults.append((f"{kind} {spec.name}", str(error)))
     return parts
 
 
@@ -314,7 +318,7 @@ def _pi(spec: BoardSpec, clock: Clock, factory: Any) -> _Backend:
     from hal.pi.watchdog import SystemdWatchdog  # noqa: PLC0415 - see the module
 
     try:
-        with _installed("the board's pins", "board"):
+        with _installed("a pin", "board"):
             from hal.pi.gpio_loop import GpioLoop  # noqa: PLC0415 - loads gpiozero
             from hal.pi.output import GpioOutput  # noqa: PLC0415
             from hal.pi.pins import Pins, open_pins  # noqa: PLC0415

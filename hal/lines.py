@@ -10,10 +10,17 @@ LINE_LIMIT: Final = 256
 
 _CR: Final = 0x0D
 _LF: Final = 0x0A
+_RUBOUT: Final = (0x08, 0x7F)
+"""Backspace and Delete: terminals differ in which of them the key sends."""
+_UTF8_LEAD: Final = 0xC0
+_UTF8_FOLLOWS: Final = 0x80
+"""Bits by which a byte that goes on with a character is known (RFC 3629, section 3)."""
+_ERASE: Final = 0x15
+"""Ctrl-U: the line from its beginning."""
 
 
 class LineSplitter:
-    """Gathers bytes until a line is whole. CR, LF and CR LF end a line.
+    """Gathers bytes until a line is whole. CR, LF and CR LF end a line; Backspace takes a character back.
 
     Synchronization: one thread.
     """
@@ -28,6 +35,10 @@ class LineSplitter:
         for byte in data:
             if byte in (_CR, _LF):
                 self._end(byte)
+            elif byte in _RUBOUT:
+                del self._part[_last_character(self._part) :]
+            elif byte == _ERASE:
+                self._part.clear()
             elif len(self._part) < LINE_LIMIT:
                 self._part.append(byte)
             if byte != _LF:
@@ -43,3 +54,11 @@ class LineSplitter:
             return
         self._lines.append(self._part.decode("utf-8", errors="replace"))
         self._part.clear()
+
+
+def _last_character(part: bytearray) -> int:
+    """Where the last character begins, which may have several bytes in UTF-8."""
+    place = max(len(part) - 1, 0)
+    while place and part[place] & _UTF8_LEAD == _UTF8_FOLLOWS:
+        place -= 1
+    return place

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import shlex
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 ARGUMENTS = {"reset": 3, "bell-off": 1, "status": 0}
 """Least number of words after each verb: reset ZONE|all NAME REASON…, bell-off NAME, status."""
+OWN_KEPT, OWN_COMPARED = 16, 60
+"""What was written last, by its beginning: a loose or looped-back receive wire brings it back as if it were typed."""
 
 
 class Console:
@@ -40,6 +43,7 @@ class Console:
         self._post = post
         self._count = 0
         self._lost = False
+        self._own: collections.deque[str] = collections.deque(maxlen=OWN_KEPT)
 
     def handle(self, order: object) -> None:
         """Write a `Say` or a `Reply`."""
@@ -58,7 +62,7 @@ class Console:
         """The board gives the port back."""
 
     def read(self, timeout_s: float) -> bool:
-        """Wait for one line and act on it; False while the line is lost."""
+        """Wait for one line and act on it, a blank one too: it asks whether anybody is there. False while lost."""
         try:
             text = self._line.read_line(timeout_s)
         except DeviceLost as error:
@@ -67,15 +71,16 @@ class Console:
         if self._lost:
             self._lost = False
             self._post(TroubleOver("console"))
-        if text is not None and text.strip():
+        if text is not None and text.strip()[:OWN_COMPARED] not in self._own:
             self._obey(text.strip())
         return True
 
     def _obey(self, text: str) -> None:
         try:
-            verb, *words = shlex.split(text)
+            words = shlex.split(text)
         except ValueError:
-            verb, *words = text.split()
+            words = text.split()
+        verb, *words = words or [""]
         if verb not in ARGUMENTS or len(words) < ARGUMENTS[verb]:
             self._write(say(self._language, "help"))
             return
@@ -88,6 +93,7 @@ class Console:
         self._post(Command(f"{CONSOLE}-{self._count}", CONSOLE, verb, target, actor, reason))
 
     def _write(self, text: str) -> None:
+        self._own.extend(line.strip()[:OWN_COMPARED] for line in text.splitlines())
         try:
             self._line.write(f"{text}\n")
         except DeviceLost as error:

@@ -226,7 +226,6 @@ class Uplink:
     def _tell_down(self, why: str) -> None:
         if why != self._told_down:
             self._told_down = why
-            log.warning("%s", why)
             self._post(PathDown(self._path, why))
 
     def _ready(self, event: Ready) -> None:
@@ -237,7 +236,6 @@ class Uplink:
             self._tell_down(event.complaint)
             return
         self._told_down = None
-        log.info("path %s is up", self._path)
         self._post(PathUp(self._path))
         self._heart.hurry(self._clock.now().mono_s)
         self._beat()

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from firmware.core.ledger import Ledger
     from firmware.core.maker import Maker
     from firmware.core.report import Scalar
+    from firmware.core.troubles import Troubles
     from firmware.core.zone import Zone
 
 TEXT_MAX = 300
@@ -30,11 +31,14 @@ class Commands:
     Synchronization: one thread.
     """
 
-    def __init__(self, zones: Mapping[str, Zone], ledger: Ledger, troubles: Mapping[str, bool], make: Maker) -> None:
+    def __init__(
+        self, zones: Mapping[str, Zone], ledger: Ledger, troubles: Troubles, make: Maker, version: str
+    ) -> None:
         self._zones = zones
         self._ledger = ledger
         self._troubles = troubles
         self._make = make
+        self._version = version
 
     def obey(self, order: Command, now: Instant) -> list[Effect]:
         """What a command does, and its result."""
@@ -46,7 +50,7 @@ class Commands:
                     incident.siren_until_s = min(incident.siren_until_s, now.mono_s)
                 return [self._reply(order, "bell-off")]
             case "status":
-                return [self._status(order)]
+                return [self._status(order, now)]
             case _:
                 return [self._reply(order, "no-verb", ok=False, verb=order.verb[:40])]
 
@@ -93,18 +97,24 @@ class Commands:
         effects = self._ledger.enter(report, incident, now)
         return [*effects, *self._ledger.close(incident), Seal(incident.id), *self._make.say_event(report)]
 
-    def _status(self, order: Command) -> Effect:
+    def _status(self, order: Command, now: Instant) -> Effect:
         local = order.origin == CONSOLE
-        troubles = [source for source, covert in self._troubles.items() if not (local and covert)]
+        visible = self._troubles.visible
+        sources = [source for source, _ in visible] if local else list(self._troubles)
         none = self._make.words("none")
-        return self._reply(
-            order,
+        state = self._make.words(
             "status",
             open=len(self._visible(order)),
             pending=self._ledger.pending(covert=not local),
             paths=" ".join(sorted(self._ledger.paths_up)) or none,
-            troubles="; ".join(troubles) or none,
+            troubles="; ".join(sources) or none,
         )
+        if not local:  # a report told the desk why
+            return Reply(order.id, order.origin, ok=True, text=state)
+        why = [self._make.words("status-trouble", source=source, why=why) for source, why in visible]
+        clock = self._make.words("clock-set" if now.synced else "clock-unset")
+        panel = self._make.words("status-panel", panel=self._make.run, version=self._version, clock=clock)
+        return Reply(order.id, order.origin, ok=True, text="\n".join([panel, state, *why]))
 
     def _reply(self, order: Command, key: str, *, ok: bool = True, **values: object) -> Reply:
         return Reply(order.id, order.origin, ok, self._make.words(key, **values))

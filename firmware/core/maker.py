@@ -31,6 +31,11 @@ class Maker:
         self._language = language
         self._seq = 0
 
+    @property
+    def run(self) -> str:
+        """This run's identity: panel and epoch."""
+        return f"{self._panel}/{self._epoch}"
+
     def report(
         self,
         code: str,

@@ -26,6 +26,7 @@ from firmware.core.path import Supervision
 from firmware.core.report import Mark, Report, ReportId, Scalar, Step
 from firmware.core.sounder import Sounder
 from firmware.core.timers import Timers
+from firmware.core.troubles import Troubles
 from firmware.core.zone import CHATTER_COUNT, CHATTER_WINDOW_S, ZONE_KINDS, Zone, ZoneSpec
 from hal.types import Instant, Level, LoopState
 
@@ -40,7 +41,6 @@ HEALTH_SETTLE_S = 0.5
 PRESSES_S = 10.0
 """While a contact chatters its presses are counted and reported together this often."""
 
-TEXT_MAX = 300
 CAPTURED_MAX = 256
 """Incidents whose evidence may still be sealed after they are over."""
 RESETS = frozenset(kind.reset for kind in ZONE_KINDS.values())
@@ -74,13 +74,14 @@ class Panel:
     def __init__(self, spec: PanelSpec, epoch: int) -> None:
         self.zones = {zone.name: Zone(zone) for zone in spec.zones}
         self.ledger = Ledger(spec.paths, spec.receivers, spec.resend_s)
-        self.troubles: dict[str, bool] = {}
         self._spec = spec
         self._make = Maker(spec.panel, epoch, spec.language)
-        self._commands = Commands(self.zones, self.ledger, self.troubles, self._make)
+        self.troubles = Troubles(self._make)
+        self._commands = Commands(self.zones, self.ledger, self.troubles, self._make, spec.version)
         self._sounder = Sounder()
         self._timers: Timers[tuple[str, str]] = Timers()
         self._paths = Supervision(spec.paths)
+        self._path_why: dict[str, str] = {}
         self._leader = ""
         self._captured: dict[ReportId, bool] = {}
         self._health: Health | None = None
@@ -139,13 +140,13 @@ class Panel:
             case f.Stored():
                 return self.ledger.reach(fact.id, Step.STORED, "journal", "", now)
             case f.NotStored():
-                return self._trouble("journal", fact.why, now, covert=self.ledger.covert(fact.id))
+                return self.troubles.begin("journal", fact.why, now, covert=self.ledger.covert(fact.id))
             case f.Brokered():
-                heard = self._trouble_over(f"path {fact.path} receiver", now)
+                heard = self.troubles.end(f"path {fact.path} receiver", now)
                 return self.ledger.reach(fact.id, Step.BROKERED, fact.path, "", now) + heard
             case f.Refused():
                 source = f"path {fact.path} receiver"
-                return self._trouble(source, fact.why, now, covert=self.ledger.covert(fact.id))
+                return self.troubles.begin(source, fact.why, now, covert=self.ledger.covert(fact.id))
             case f.Receipt():
                 return self._receipt(fact, now)
             case f.PathUp() | f.PathDown():
@@ -162,9 +163,9 @@ class Panel:
             case f.EvidenceSealed():
                 return self._sealed(fact, now)
             case f.Trouble():
-                return self._trouble(fact.source, fact.why, now, detail=fact.detail)
+                return self.troubles.begin(fact.source, fact.why, now, detail=fact.detail)
             case f.TroubleOver():
-                return self._trouble_over(fact.source, now)
+                return self.troubles.end(fact.source, now)
             case f.ReportsDropped():
                 run: tuple[tuple[str, Scalar], ...] = (
                     ("first", str(fact.first)),
@@ -248,20 +249,18 @@ class Panel:
         zone.troubles.add(reason)
         # A held or chattering hold-up button would tell of the alarm that it raised; a cut wire would not.
         covert = zone.kind.covert and reason in {"stuck", "chatter"}
-        self.troubles[f"zone {zone.spec.name} {reason}"] = covert
+        why = self._make.words(reason, **limits)
+        self.troubles.note(f"zone {zone.spec.name} {reason}", why, covert=covert)
         report = self._make.report(
             zone.kind.trouble, now, zone=zone.spec.name, covert=covert, detail=(("reason", reason),)
         )
-        told = (
-            [] if covert else [self._make.say("trouble", source=zone.spec.name, why=self._make.words(reason, **limits))]
-        )
-        return [Store(report), *told]
+        return [Store(report), *([] if covert else [self._make.say("trouble", source=zone.spec.name, why=why)])]
 
     def _loop_trouble_over(self, zone: Zone, reason: str, now: Instant) -> list[Effect]:
         if reason not in zone.troubles:
             return []
         zone.troubles.discard(reason)
-        covert = self.troubles.pop(f"zone {zone.spec.name} {reason}")
+        covert = self.troubles.forget(f"zone {zone.spec.name} {reason}")
         report = self._make.report(
             zone.kind.trouble_over, now, zone=zone.spec.name, covert=covert, detail=(("reason", reason),)
         )
@@ -278,7 +277,8 @@ class Panel:
     def _path(self, fact: f.PathUp | f.PathDown, now: Instant) -> list[Effect]:
         path, up = fact.path, self.ledger.paths_up
         if isinstance(fact, f.PathDown):
-            told = self._make.say("path-down", path=path, why=fact.why)
+            self._path_why[path] = why = fact.why.removeprefix(f"path {path}: ")
+            told = self._make.say("path-down", path=path, why=why)
             if path not in up:
                 return [told]
             up.discard(path)
@@ -288,13 +288,14 @@ class Panel:
         if path in up:
             return []
         up.add(path)
+        self._path_why.pop(path, None)
         return [*self.ledger.resend(path), self._make.say("path-up", path=path)]
 
     def _echo(self, fact: f.Echo, now: Instant) -> list[Effect]:
         self._timers.set(("receiver", fact.receiver), now.mono_s + RECEIVER_SILENT_S)
-        effects = self._trouble_over(f"receiver {fact.receiver}", now)
+        effects = self.troubles.end(f"receiver {fact.receiver}", now)
         if self._paths.echo(fact.path):
-            self.troubles.pop(f"path {fact.path}", None)
+            self.troubles.forget(f"path {fact.path}")
             effects += [Store(self._make.report("YK", now, detail=(("path", fact.path),)))]
             effects += [self._make.say("path-back", path=fact.path)]
         return effects
@@ -302,7 +303,8 @@ class Panel:
     def _path_losses(self, now: Instant) -> list[Effect]:
         effects: list[Effect] = []
         for path in self._paths.late(now.mono_s):
-            self.troubles[f"path {path}"] = False
+            why = self._path_why.get(path) or self._make.words("no-answer")
+            self.troubles.note(f"path {path}", why)
             effects += [Store(self._make.report("YC", now, detail=(("path", path),)))]
             effects += [self._make.say("path-lost", path=path)]
         return effects
@@ -312,7 +314,7 @@ class Panel:
         if not self._paths.alive:  # the path's own loss says it already
             return []
         why = self._make.words("silent", receiver=receiver, seconds=round(RECEIVER_SILENT_S))
-        return self._trouble(f"receiver {receiver}", why, now)
+        return self.troubles.begin(f"receiver {receiver}", why, now)
 
     def _lead(self) -> list[Effect]:
         """Tell every path whether it leads, when that changes."""
@@ -320,29 +322,6 @@ class Panel:
             return []
         self._leader = self._paths.leader
         return [Lead(path, path == self._leader) for path in self._spec.paths]
-
-    def _trouble(
-        self,
-        source: str,
-        why: str,
-        now: Instant,
-        *,
-        covert: bool = False,
-        detail: tuple[tuple[str, Scalar], ...] = (),
-    ) -> list[Effect]:
-        if source in self.troubles:
-            return []
-        self.troubles[source] = covert
-        facts: tuple[tuple[str, Scalar], ...] = (("source", source), ("why", why[:TEXT_MAX]), *detail)
-        report = self._make.report("YX", now, covert=covert, detail=facts)
-        return [Store(report), *([] if covert else [self._make.say("trouble", source=source, why=why)])]
-
-    def _trouble_over(self, source: str, now: Instant) -> list[Effect]:
-        covert = self.troubles.pop(source, None)
-        if covert is None:
-            return []
-        report = self._make.report("YZ", now, covert=covert, detail=(("source", source),))
-        return [Store(report), *([] if covert else [self._make.say("trouble-over", source=source)])]
 
     def _capture(self, incident: ReportId, now: Instant, *, covert: bool) -> Capture:
         """Begin to capture; whether it is covert is kept, for the seal comes when the incident may be over."""
@@ -394,7 +373,7 @@ class Panel:
 
     def _settle(self, effects: list[Effect], now: Instant) -> list[Effect]:
         """Bring the outputs in line with the state; what the booth sees goes to the front."""
-        trouble = any(not covert for covert in self.troubles.values())
+        trouble = bool(self.troubles.visible)
         incidents = self.ledger.incidents.values()
         drives = self._sounder.orders(incidents, path_up=self._paths.alive, trouble=trouble, now_s=now.mono_s)
         return [*drives, *self._lead(), *effects]

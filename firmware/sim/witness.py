@@ -115,8 +115,8 @@ class Witness:
                 word = "up" if path in panel.ledger.paths_up else "down"
                 self._log.add("path", f"{path} {word}", path=path, word=word)
             self._paths_up = set(panel.ledger.paths_up)
-        if panel.troubles.keys() != self._troubles:
-            for source in sorted(panel.troubles.keys() ^ self._troubles):
+        if set(panel.troubles) != self._troubles:
+            for source in sorted(set(panel.troubles) ^ self._troubles):
                 over = source not in panel.troubles
                 self._log.add("trouble", f"{source}{' over' if over else ''}", source=source, over=over)
             self._troubles = set(panel.troubles)

@@ -89,7 +89,7 @@ def test_a_loop_and_an_output_that_cannot_be_opened_do_not_prevent_the_others():
     board = open_kind("pi", (LoopSpec("ghost", 45), *LOOPS), (*OUTPUTS, OutputSpec("phantom", 46)))
     assert list(board.loops) == ["booth-button", "tamper"]
     assert list(board.outputs) == ["siren", "lamp"]
-    assert [name for name, _ in board.faults] == ["ghost", "phantom"]
+    assert [name for name, _ in board.faults] == ["loop ghost", "output phantom"]
     assert "loop ghost on pin GPIO45 cannot be opened" in board.faults[0][1]
     board.close()
 
@@ -110,7 +110,7 @@ def test_a_machine_without_pins_still_gives_a_console_and_says_why_each_loop_is_
     with SerialPair() as pair:
         board = open_board(BoardSpec("pi", LOOPS, OUTPUTS, ConsoleSpec(pair.port), tmp_path))
         assert board.console is not None
-        assert [name for name, _ in board.faults] == ["booth-button", "tamper", "siren", "lamp"]
+        assert [name for name, _ in board.faults] == ["loop booth-button", "loop tamper", "output siren", "output lamp"]
         assert {why for _, why in board.faults} == {"the GPIO chip cannot be opened: no chip"}
         board.close()
 
@@ -201,6 +201,6 @@ def test_a_panel_without_gpiozero_says_so_for_each_loop(mocker):
     for name in [name for name in sys.modules if name.startswith("hal.pi.")]:
         del sys.modules[name]
     board = open_board(BoardSpec("pi", LOOPS))
-    assert [name for name, _ in board.faults] == ["booth-button", "tamper"]
+    assert [name for name, _ in board.faults] == ["loop booth-button", "loop tamper"]
     assert "install the extra gatebooth[board]" in board.faults[0][1]
     board.close()

@@ -63,6 +63,22 @@ def test_an_empty_line_is_a_line(bench):
     assert lines(bench, 2) == ["", ""]
 
 
+@pytest.mark.parametrize(
+    ("typed", "line"),
+    [
+        (b"stas\x08tus", "status"),
+        (b"stas\x7ftus", "status"),
+        (b"\x08\x08status", "status"),
+        ("状态报\x08".encode(), "状态"),
+        (b"reset all\x15status", "status"),
+        (b"\x80\x80\x08\x08\x08x", "x"),
+    ],
+)
+def test_what_was_mistyped_can_be_taken_back(bench, typed, line):
+    bench.type(typed + b"\r")
+    assert bench.console.read_line(SOON_S) == line
+
+
 def test_a_line_in_pieces_is_put_together(bench):
     bench.type(b"sta")
     assert bench.console.read_line(0.05) is None

@@ -63,9 +63,23 @@ def test_rubbish_is_answered_and_harms_nothing(text):
     assert len(line.written) <= 1
 
 
-def test_blank_lines_are_not_answered():
-    _, line, facts = typed("", "   ")
-    assert (line.written, facts) == ([], [])
+@pytest.mark.parametrize("text", ["", "   "])
+def test_a_blank_line_is_answered_so_that_a_technician_sees_that_somebody_is_there(text):
+    _, line, facts = typed(text)
+    assert facts == []
+    assert line.written[0].startswith("commands: ")
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_a_wire_that_brings_back_what_was_written_is_not_answered_for_ever(language):
+    console, line, facts = typed("", language=language)
+    console.handle(Say("path main is up"))
+    console.handle(Reply("c", "console", ok=True, text="panel p1\n" + "open alarms 0; " * 20))
+    line.lines += [text[:80] for text in "".join(line.written).splitlines()]
+    written = len(line.written)
+    while line.lines:
+        assert console.read(0)
+    assert (len(line.written), facts) == (written, [])
 
 
 def test_every_command_has_a_number_of_its_own():

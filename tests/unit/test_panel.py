@@ -669,3 +669,58 @@ def test_facts_from_the_future_are_taken_as_now():
     r.post(Level("booth-button", LoopState.ALARM, r.mono_s + 1000))
     (alarm,) = r.stored("PA", r.pass_time(0.05))
     assert alarm.raised.mono_s == pytest.approx(100.0)
+
+
+# ── what a technician is told who comes later ──
+
+
+def status(r, origin="console"):
+    (reply,) = r.of(e.Reply, r.post(f.Command("c9", origin, "status", "", "", "")))
+    return reply.text
+
+
+def test_the_console_tells_who_the_panel_is_and_why_each_trouble_stands():
+    r = rig(version="1.2")
+    r.post(f.Trouble("journal", "the disk is full: make room"))
+    r.post(f.PathDown("main", "path main: 127.0.0.1:1883 refuses connections"))
+    r.pass_time(20.0)
+    panel, state, *why = status(r).splitlines()
+    assert panel == "panel p1/1; version 1.2; clock set"
+    assert state.startswith("open alarms 0; unacknowledged 0; paths up: none; troubles: journal; path main")
+    assert why[:2] == ["- journal: the disk is full: make room", "- path main: 127.0.0.1:1883 refuses connections"]
+
+
+def test_a_path_that_nobody_answers_on_says_so():
+    r = rig()
+    r.post(f.PathUp("main"))
+    r.pass_time(20.0)
+    assert "- path main: no receiver answers" in status(r).splitlines()
+
+
+def test_a_stuck_button_is_told_with_its_limit_to_who_asks_later():
+    r = rig()
+    r.press()
+    r.pass_time(121.0)
+    assert "- zone booth-button stuck: button held longer than 120 s" in status(r).splitlines()
+
+
+def test_the_desk_is_told_in_one_line_for_it_had_a_report():
+    r = rig()
+    r.post(f.Trouble("journal", "the disk is full: make room"))
+    assert status(r, "110") == "open alarms 0; unacknowledged 0; paths up: none; troubles: journal"
+
+
+def test_the_console_is_not_told_of_a_trouble_that_a_silent_alarm_causes():
+    r = rig()
+    r.press("foot-bar")
+    r.pass_time(130.0)
+    assert "zone foot-bar stuck" in r.panel.troubles
+    assert "foot-bar" not in status(r)
+    assert "zone foot-bar stuck" in status(r, "110")
+
+
+def test_a_path_that_is_down_is_named_once_in_its_line():
+    r = rig()
+    r.post(f.PathUp("main"))
+    (told,) = r.of(e.Say, r.post(f.PathDown("main", "path main: connection to broker:1883 lost")))
+    assert told.text == "path main is down: connection to broker:1883 lost"
