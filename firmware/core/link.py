@@ -35,6 +35,8 @@ PATIENCE_MAX = 8.0
 this many times; an answer in good time ends it."""
 GREETING_S = 5.0
 """From the start of a connection until it carries reports."""
+GREETING_PATIENCE_MAX = 3.0
+"""Less than for an answer: while it is dead and not slow, an alarm must not wait long once the link is back."""
 STABLE_S = 30.0
 """A connection that held this long has earned a fresh start of the pauses."""
 PAUSE_BASE_S = 1.0
@@ -342,7 +344,7 @@ class Link:
 
     def _give_up_s(self) -> float:
         if self.state is State.OPENING:
-            return self._moved_s + GREETING_S * self._patience
+            return self._moved_s + GREETING_S * min(self._patience, GREETING_PATIENCE_MAX)
         if not self._flying:
             return math.inf
         return next(iter(self._flying.values())).sent_s + ANSWER_S * self._patience
