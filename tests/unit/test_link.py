@@ -351,26 +351,55 @@ def test_a_loss_with_an_alarm_waiting_is_followed_by_a_try_at_once():
     assert link.due(5.0) is Due.OPEN
 
 
-def test_a_loss_without_an_alarm_waits_a_random_share_of_a_second():
+@pytest.mark.parametrize("jitter", [0.0, 0.25, 1.0])
+def test_a_loss_without_an_alarm_waits_a_random_share_of_the_whole_cap(jitter):
+    link = up()
+    link.lost(5.0, jitter)
+    assert link.next_deadline() == 5.0 + jitter * PAUSE_CAP_S
+
+
+def test_without_an_alarm_the_tries_that_follow_are_a_cap_apart_however_long_each_lasts():
     link = up()
     link.lost(5.0, 0.5)
-    assert link.next_deadline() == 5.5
+    for number in range(4):
+        began = 20.0 + number * PAUSE_CAP_S
+        assert link.next_deadline() == began
+        assert link.due(began) is Due.OPEN
+        link.lost(began + number, 0.1)
 
 
-@pytest.mark.parametrize(("alarm", "cap"), [(False, PAUSE_CAP_S), (True, PAUSE_CAP_ALARM_S)])
-def test_the_pause_doubles_to_its_cap_and_jitter_takes_any_share_of_it(alarm, cap):
+def test_who_hurried_in_vain_after_an_overdue_answer_is_scattered_like_everybody():
+    link = up()
+    link.note(Note("beat", "t", b""))
+    pull_all(link, 100.0)
+    link.lost(103.0, 0.5, overdue=True)
+    assert link.due(103.0) is Due.OPEN
+    link.lost(108.0, 0.5)
+    assert link.next_deadline() == 108.0 + 0.5 * PAUSE_CAP_S
+
+
+def test_with_an_alarm_the_pause_doubles_to_its_cap_and_jitter_takes_any_share_of_it():
     link, now, pauses = Link(), 0.0, []
-    if alarm:
-        link.alarm(report(1), 1, 0.0)
+    link.alarm(report(1), 1, 0.0)
     for _ in range(12):
         assert link.due(now) is Due.OPEN
         link.lost(now, 1.0)
         pauses.append(link.next_deadline() - now)
         now = link.next_deadline()
-    assert pauses == [min(cap, 2.0**n) for n in range(12)]
+    assert pauses == [min(PAUSE_CAP_ALARM_S, 2.0**n) for n in range(12)]
     link.due(now)
     link.lost(now, 0.0)
     assert link.next_deadline() == now
+
+
+def test_an_alarm_is_tried_for_however_often_that_failed():
+    link = Link()
+    link.alarm(report(1), 1, 0.0)
+    for number in range(1500):
+        now = 10.0 * number
+        assert link.due(now) is Due.OPEN
+        link.lost(now, 1.0)
+    assert link.next_deadline() == now + PAUSE_CAP_ALARM_S
 
 
 def test_a_new_alarm_brings_a_far_try_forward():
@@ -393,8 +422,9 @@ def test_alarm_after_alarm_does_not_make_a_storm_of_tries():
     assert link.next_deadline() == HASTE_S
 
 
-def test_a_connection_that_breaks_at_once_again_and_again_does_not_reset_the_pauses():
+def test_a_connection_that_breaks_at_once_again_and_again_is_not_tried_at_once_for_an_alarm():
     link, now, pauses = up(), 0.0, []
+    link.alarm(report(1), 1, 0.0)
     for _ in range(5):
         now += 0.1
         link.lost(now, 1.0)
@@ -402,18 +432,27 @@ def test_a_connection_that_breaks_at_once_again_and_again_does_not_reset_the_pau
         now = link.next_deadline()
         link.due(now)
         link.opened(NO_BOUND, now)
-    assert pauses == [1.0, 2.0, 4.0, 8.0, 16.0]
+    assert pauses == [0.0, 2.0, 2.0, 2.0, 2.0]
 
 
-def test_a_stable_connection_resets_the_pauses():
-    link = Link()
-    for now in (0.0, 1.0, 3.0, 7.0):
-        link.due(now)
+def test_a_stable_connection_has_earned_a_try_at_once_again():
+    link = up()
+    for now in (1.0, 40.0, 80.0):
         link.lost(now, 1.0)
-    link.due(100.0)
-    link.opened(NO_BOUND, 100.0)
-    link.lost(100.0 + STABLE_S, 1.0)
-    assert link.next_deadline() == 100.0 + STABLE_S + 1.0
+        link.due(now + PAUSE_CAP_S)
+        link.opened(NO_BOUND, now + PAUSE_CAP_S)
+    link.alarm(report(1), 1, 200.0)
+    link.lost(110.0 + STABLE_S, 1.0)
+    assert link.next_deadline() == 110.0 + STABLE_S
+
+
+def test_a_connection_that_broke_is_scattered_anew():
+    link = up()
+    for now in (1.0, 100.0, 200.0):
+        link.lost(now, 0.2)
+        assert link.next_deadline() == now + 0.2 * PAUSE_CAP_S
+        link.due(now + 10.0)
+        link.opened(NO_BOUND, now + 10.0)
 
 
 def test_an_answer_to_nothing_is_ignored():

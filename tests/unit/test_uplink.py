@@ -140,12 +140,12 @@ def test_an_overdue_answer_closes_and_opens_anew_in_one_breath_and_the_alarm_goe
     assert [type(fact) for fact in rig.facts] == [PathUp, PathDown, PathUp]
 
 
-def test_the_pauses_are_shares_of_the_random_number(rig):
+def test_the_first_pause_is_a_share_of_the_cap_by_the_random_number_and_the_next_one_is_the_cap(rig):
     rig.pipe.refusal = "path main: no way"
     rig.uplink.tick()
-    assert rig.uplink.next_deadline() == 100.5
-    rig.at(100.5)
-    assert rig.uplink.next_deadline() == 101.5
+    assert rig.uplink.next_deadline() == 115.0
+    rig.at(115.0)
+    assert rig.uplink.next_deadline() == 145.0
     assert rig.facts == [PathDown("main", "path main: no way")]
 
 
