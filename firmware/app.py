@@ -18,7 +18,7 @@ from firmware.adapters.console import Console
 from firmware.adapters.dc09 import Dc09Path
 from firmware.adapters.dc09_line import TcpLine
 from firmware.adapters.inputs import Inputs
-from firmware.adapters.journal import Journal
+from firmware.adapters.journal import FOLDER, Journal
 from firmware.adapters.outputs import Outputs
 from firmware.adapters.ring_files import REAL, Disk
 from firmware.adapters.uplink import Uplink
@@ -31,7 +31,7 @@ from firmware.core.zone import ZoneSpec
 from firmware.loop import Inbox, Owner
 from firmware.wire.command import CommandGate
 from firmware.wire.report import Site
-from firmware.wire.sign import load_key
+from firmware.wire.sign import KEY_BYTES, load_key
 from hal.board import BoardSpec, ConsoleSpec, LoopSpec, OutputSpec
 
 if TYPE_CHECKING:
@@ -45,8 +45,6 @@ if TYPE_CHECKING:
     from hal.ports import Clock
 
 log = logging.getLogger(__name__)
-
-KEY_BYTES = 32
 
 
 class Hand(Protocol):
@@ -123,7 +121,7 @@ class App:
         self._parts = parts
         self._crew = parts.crew(self.inbox.post)
         self.journal, self._recovery = Journal.open(
-            config.panel.state_dir / "journal",
+            config.panel.state_dir / FOLDER,
             config.journal,
             clock,
             self.inbox.post,

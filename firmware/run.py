@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from firmware.adapters.mqtt_pipe import MqttPipe
 from firmware.app import App, MakeMedia, Parts, board_spec
-from firmware.config_file import ConfigError, check_files, load, parse
+from firmware.config_file import ConfigError, load, parse
 from firmware.core.effects import Progress, Store
 from firmware.core.facts import Trouble
 from firmware.files import replace_file
@@ -62,6 +62,7 @@ def main(args: argparse.Namespace) -> int:
     """Run the panel until SIGTERM or SIGINT; SIGHUP takes up a changed configuration."""
     # One that comes before there is somebody to obey it waits; left alone it would end the process.
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
+    os.umask(os.umask(0o077) | 0o077)
     log_lines = log_elsewhere()
     try:
         config, complaint = take_config(args.config)
@@ -160,8 +161,6 @@ class Process:
         self._app = App(config, parts)
         if complaint:
             self._app.inbox.post(Trouble("configuration", complaint))
-        for problem in check_files(config):
-            self._app.inbox.post(Trouble(f"configuration {problem.partition(':')[0]}", problem))
 
     @property
     def again(self) -> bool:

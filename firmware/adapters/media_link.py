@@ -321,16 +321,21 @@ class MediaLink:
     def _take(self, data: bytes) -> None:
         try:
             for line in self._lines.feed(data):
-                self._believe(control.decode_word(line))
+                word = control.decode_word(line)
+                if not self._speaks:
+                    self._greet()
+                self._believe(word)
         except ControlError as error:
             self._bury(f"it said what no media process says: {error}")
             return
         self._heard_s = self._clock.now().mono_s
-        if not self._speaks:
-            self._speaks = True
-            self._ledger.of("child")(TroubleOver(TROUBLE))
-            if not self._young:
-                self._relent()
+
+    def _greet(self) -> None:
+        """A child said its first word: what the one before complained of is not known of this one."""
+        self._speaks = True
+        self._ledger.of("child")(TroubleOver(TROUBLE))
+        if not self._young:
+            self._relent()
 
     def _believe(self, word: Word) -> None:
         match word:

@@ -251,6 +251,14 @@ def test_a_child_that_says_what_it_may_not_is_replaced(panel, line):
     assert [type(fact) for fact in panel.facts] == [Trouble, TroubleOver]
 
 
+def test_what_a_child_complains_of_with_its_first_breath_stands(panel):
+    panel.link.tick()
+    words = (Trouble("media", "a key file is not there"), Beat())
+    panel.child.said.append(b"".join(control.encode_word(word) for word in words))
+    panel.run(0.1)
+    assert panel.facts == [Trouble("media", "a key file is not there")]
+
+
 def test_a_trouble_that_only_the_dead_child_could_end_does_not_stay(panel):
     panel.run(6)
     panel.child.say(Trouble("media", "the disk is full"))
