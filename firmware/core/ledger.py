@@ -19,6 +19,13 @@ if TYPE_CHECKING:
     from hal.types import Instant
 
 
+HASTY_REPEATS = 12
+"""About a minute of repetitions."""
+PATIENT_S = 30.0
+"""After that minute, the pause before the next one when some receiver has the alarm and another is away: help is told,
+and an hour of absence is not seven hundred repetitions for everybody."""
+
+
 class Ledger:
     """All alarms that are not over.
 
@@ -115,6 +122,8 @@ class Ledger:
             delivery = self._deliveries[report]
             delivery.repeats += 1
             pause = self._resend_s[min(delivery.repeats, len(self._resend_s) - 1)]
+            if delivery.repeats > HASTY_REPEATS and len(delivery.missing) < len(self._receivers):
+                pause = max(pause, PATIENT_S)
             self.timers.set(report, now.mono_s + pause)
             effects += [self._transmit(path, delivery) for path in self._paths if path in self.paths_up]
         return effects
