@@ -31,7 +31,7 @@ help: ## list the targets
 demo: .venv/demo ## press the button of a simulated booth and watch the alarm arrive (DEMO_ARGS=--json)
 	@.venv/bin/gatebooth demo $(DEMO_ARGS)
 
-test: .venv/dev ## install what the tests need and run them (TEST_ARGS="tests/unit -x")
+test: .venv/dev lint ## install what the tests need, check style and types, run the tests (TEST_ARGS="tests/unit -x")
 	@$(WITH_SBIN) $(PY) -m pytest $(TEST_ARGS)
 
 proof: .venv/proof ## cut power, links, disks and processes for minutes, and write docs/reliability.md (best as root)

@@ -41,7 +41,7 @@ STABLE_S = 30.0
 """A connection that held this long has earned a fresh start of the pauses."""
 PAUSE_BASE_S = 1.0
 PAUSE_CAP_S = 30.0
-"""Longest pause while no alarm waits. A broker's death takes all panels at once: each then waits a random share of this,
+"""Longest pause while no alarm waits. A broker's death takes all panels at once: each then waits a random share of it,
 and from then on as long between one try and the next. Whenever the broker returns, one panel in 30 comes a second; full
 jitter to the same cap would bring one in 15, and from a short outage all within a second or two."""
 PAUSE_CAP_ALARM_S = 2.0
