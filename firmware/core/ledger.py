@@ -111,9 +111,13 @@ class Ledger:
             self.timers.clear(report)
         return effects + self._progress(delivery, step, by, now) + self._finish(root)
 
-    def resend(self, path: str) -> list[Effect]:
-        """Everything unacknowledged, oldest first, over one path."""
-        return [self._transmit(path, delivery) for delivery in self._deliveries.values() if delivery.missing]
+    def resend(self, path: str, receiver: str = "") -> list[Effect]:
+        """Everything unacknowledged, by anybody or by one receiver, oldest first, over one path."""
+        return [
+            self._transmit(path, delivery)
+            for delivery in self._deliveries.values()
+            if (receiver in delivery.missing if receiver else delivery.missing)
+        ]
 
     def due(self, now: Instant) -> list[Effect]:
         """Repeat what no receiver answered in time, over the paths that are up."""

@@ -294,6 +294,8 @@ class Panel:
     def _echo(self, fact: f.Echo, now: Instant) -> list[Effect]:
         self._timers.set(("receiver", fact.receiver), now.mono_s + RECEIVER_SILENT_S)
         effects = self.troubles.end(f"receiver {fact.receiver}", now)
+        if effects:  # it was away, and is told at once what it missed
+            effects = self.ledger.resend(fact.path, fact.receiver) + effects
         if self._paths.echo(fact.path):
             self.troubles.forget(f"path {fact.path}")
             effects += [Store(self._make.report("YK", now, detail=(("path", fact.path),)))]

@@ -40,3 +40,20 @@ def test_a_path_that_comes_back_gets_it_at_once_however_patient_the_panel_has_be
     r.pass_time(3600)
     r.post(f.PathDown("main", "cut"))
     assert [sent.report.id for sent in r.of(e.Transmit, r.post(f.PathUp("main")))] == [alarm.id]
+
+
+def test_a_receiver_that_was_away_is_told_at_once_what_it_missed_and_only_that():
+    r = rig()
+    r.post(f.PathUp("main"))
+    r.post(f.Echo("main", "110"))
+    (first,) = r.stored("PA", r.click())
+    r.receipt(first.id, "110")
+    (second,) = r.stored("TA", r.click("lid"))
+    for receiver in ("110", "station"):
+        r.receipt(second.id, receiver)
+    for _ in range(6):
+        r.post(f.Beat("main"))
+        r.post(f.Echo("main", "110"))
+        r.pass_time(10)
+    back = r.post(f.Echo("main", "station"))
+    assert [sent.report.id for sent in r.of(e.Transmit, back)] == [first.id]
