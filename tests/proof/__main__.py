@@ -38,9 +38,9 @@ def main() -> int:
                 f"  {row.fault}: {row.trials} trials, {row.accepted} accepted, {row.lost} lost, {row.invented} invented"
                 f"{'' if row.kept else '  BROKEN'}{f'  ({row.note})' if row.note else ''}"
             )
+        for failure in result.failures[:20]:
+            print(f"  BROKEN: {failure}")
         print(f"{name}: {time.monotonic() - since:.0f} s", flush=True)
-    for failure in failures[:20]:
-        print(f"BROKEN: {failure}", file=sys.stderr)
     if not arguments.no_page and not arguments.short:
         keep(rows)
     print(f"{'a promise was broken' if failures else 'every promise was kept'}; {time.monotonic() - began:.0f} s")

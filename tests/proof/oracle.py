@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from firmware.core.facts import ReportsDropped
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -146,7 +148,8 @@ def judge(bench: Bench, ledger: Ledger, *, damage_allowed: bool = False) -> Verd
     )
     bench.settle()
     waiting = bench.journal.backlog.take(EVENTS_MAX)
-    verdict.events_lost = len(ledger.events - ledger.left - {report.id for report in waiting})
+    gone = {one for told in bench.of(ReportsDropped) for one in ledger.events if told.first <= one <= told.last}
+    verdict.events_lost = len(ledger.events - ledger.left - gone - {report.id for report in waiting})
     verdict.invented += _unlike(waiting, ledger)
     if not damage_allowed:
         told = [fact for fact in bench.facts if type(fact).__name__ == "Trouble"]
