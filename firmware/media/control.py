@@ -15,6 +15,7 @@ from firmware.core.effects import Capture, Seal
 from firmware.core.facts import EvidenceFile, EvidenceSealed, Trouble, TroubleOver
 from firmware.core.report import SEQ_MAX, ReportId
 from firmware.media.spec import MediaSpec, from_json, to_json
+from firmware.wire.fields import UNPRINTABLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,7 +26,6 @@ WHY_MAX = 500
 _HASH = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,79}(\.[a-z0-9]{1,8}){1,2}", re.ASCII)
 _SOURCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_. -]{0,79}", re.ASCII)
-_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\ud800-\udfff]")
 _KINDS = ("still", "clip", "sound")
 
 
@@ -180,20 +180,20 @@ def _detail(body: dict[str, Any]) -> tuple[tuple[str, str | int | bool], ...]:
 
 def _plain(value: object) -> bool:
     if isinstance(value, str):
-        return len(value) <= WHY_MAX and not _UNPRINTABLE.search(value)
+        return len(value) <= WHY_MAX and not UNPRINTABLE.search(value)
     return isinstance(value, int) and abs(value) <= SEQ_MAX
 
 
 def _why(body: dict[str, Any]) -> str:
     why = body.get("why")
-    if not isinstance(why, str) or len(why) > WHY_MAX or _UNPRINTABLE.search(why):
+    if not isinstance(why, str) or len(why) > WHY_MAX or UNPRINTABLE.search(why):
         raise ControlError(f"why is {why!r:.80}")
     return why
 
 
 def _clean(why: str) -> str:
     # A library's message may hold whatever a camera answered.
-    return _UNPRINTABLE.sub(" ", why)[:WHY_MAX]
+    return UNPRINTABLE.sub(" ", why)[:WHY_MAX]
 
 
 def _line(body: dict[str, Any]) -> bytes:

@@ -21,8 +21,10 @@ INBOUND_MAX = 16 * 1024
 PANEL_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 NAME_PATTERN = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
 """Names of receivers, zones and paths, as in the configuration."""
-UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff]")
-"""What could forge a log line or a terminal: controls, line and direction marks, halves of pairs."""
+UNPRINTABLE = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufeff\ufff9-\ufffb]"
+)
+"""What could forge a log line or a terminal: controls, line and direction marks, invisible ones, halves of pairs."""
 
 
 class WireError(ValueError):

@@ -162,15 +162,16 @@ def decode_report(payload: bytes, key: bytes | None) -> ReceivedReport:
     fields = Fields(found, "report")
     fields.version()
     sent = fields.nested("sent")
+    ident = _identity(fields)
     return ReceivedReport(
-        id=_identity(fields),
+        id=ident,
         cls=ReportClass(fields.choice("class", ReportClass)),
         code=fields.text("code", 2, _CODE),
         cid=fields.integer("cid", 0, 999),
         qualifier=fields.integer("qualifier", _NEW, _RESTORE),
         event=fields.text("event", TEXT_MAX),
         zone=fields.text("zone", 32, NAME_PATTERN) if found.get("zone") != "" else "",
-        incident=fields.identity("incident") if fields.has("incident") else None,
+        incident=_incident(fields, ident.panel) if fields.has("incident") else None,
         covert=fields.flag("covert"),
         drill=fields.flag("drill"),
         raised=read_stamp(fields.nested("raised")),
@@ -251,6 +252,13 @@ def _identity(fields: Fields) -> ReportId:
     ident = ReportId(panel, fields.integer("epoch", 0, SEQ_MAX), fields.integer("seq", 0, SEQ_MAX))
     fields.same("id", str(ident), "as panel, epoch and seq say")
     return ident
+
+
+def _incident(fields: Fields, panel: str) -> ReportId:
+    incident = fields.identity("incident")
+    if incident.panel != panel:
+        raise WireError("report", "incident", str(incident), f"one of its own panel, {panel!r}")
+    return incident
 
 
 def _read_site(fields: Fields) -> Site:

@@ -31,13 +31,16 @@ panels = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", fullmatch=True)
 identities = st.builds(ReportId, panels, st.integers(0, SEQ_MAX), st.integers(0, SEQ_MAX))
 instants = st.builds(Instant, st.floats(0, 1e9), st.floats(-1e6, 4e9), st.booleans())
 scalars = st.one_of(st.booleans(), st.integers(-SEQ_MAX, SEQ_MAX), wire_text)
+numbers = st.integers(0, SEQ_MAX)
 reports = st.builds(
-    Report,
+    lambda ident, root, *rest: Report(
+        ident, *rest[:3], root and ReportId(ident.panel, *root), *rest[3:5], detail=rest[5]
+    ),
     identities,
+    st.none() | st.tuples(numbers, numbers),
     st.sampled_from(sorted(CODES)),
     instants,
     st.from_regex(r"([a-z0-9][a-z0-9_-]{0,31})?", fullmatch=True),
-    st.none() | identities,
     st.booleans(),
     st.booleans(),
     st.dictionaries(st.text(string.ascii_letters, min_size=1, max_size=20), scalars, max_size=5).map(
@@ -150,8 +153,13 @@ BAD_REPORTS = {
     "another identity": (changed(encode(), id="school-18/3/44"), "'school-17/3/44', as panel, epoch and seq say"),
     "an identity spelt otherwise": (changed(encode(), incident="school-17/03/44"), "incident is 'school-17/03/44'"),
     "an identity beyond numbers": (changed(encode(), incident=f"p/{2**53}/1"), "numbers below 2**53"),
+    "another panel's incident": (
+        changed(encode(), incident="school-18/3/44"),
+        "incident is 'school-18/3/44', but must be one of its own panel, 'school-17'",
+    ),
     "a class of its own": (changed(encode(), **{"class": "fire"}), "one of alarm, fault, status"),
     "a screen's command": (changed(encode(), event="\x1b[2J"), "text without control characters"),
+    "a mark of direction": (changed(encode(), event="a\u200fb"), "text without control characters"),
     "half a character": (b'{"event":"\\ud800"}', "report: v is missing"),
     "a long name": (changed(encode(), site={"name": "x" * 201}), "site.name is 'xxxx"),
     "no site": (changed(encode(), site=None), "report: site is None, but must be an object"),
