@@ -37,7 +37,10 @@ REMEMBERED_MAX = 8192
 """Reports whose content is remembered, to see two panels under one identity."""
 ORDER_VALID_MS = 90_000
 """A command's life on the panel's clock. The panel allows 120 s ahead; its retained health may be 30 s old."""
-CLOCK_SAMPLES = 8
+CLOCK_FRESH_S = 120.0
+"""The best word on a panel's clock gives way to a worse one only after this long: clocks drift, recordings lie."""
+EPOCH_QUIET_S = 90.0
+"""A lower epoch is believed when the higher one has said nothing for this long: three times a panel's health."""
 RESETS = frozenset(kind.reset for kind in ZONE_KINDS.values())
 ALARMS = frozenset(kind.alarm for kind in ZONE_KINDS.values())
 
@@ -98,8 +101,12 @@ class PanelView:
     epoch: int = -1
     beats: dict[str, tuple[int, int]] = field(default_factory=dict)
     """Epoch and count of the last heartbeat by path."""
-    ahead_s: collections.deque[float] = field(default_factory=lambda: collections.deque(maxlen=CLOCK_SAMPLES))
-    """How far the panel's monotonic clock is ahead of the desk's, by its latest words; delays only make it smaller."""
+    heard_s: float = 0.0
+    """When the present epoch was heard of last."""
+    ahead_s: float | None = None
+    """How far the panel's monotonic clock is ahead of the desk's, by its best word of late; delays and recordings only
+    make it smaller."""
+    ahead_since_s: float = 0.0
 
 
 class Desk:
@@ -146,14 +153,13 @@ class Desk:
             return []  # left over from a run that has been followed by another
         acts: list[e.Act] = []
         if health.epoch < view.epoch:
-            acts.append(
-                e.Warned(
-                    health.panel,
-                    f"epoch fell back from {view.epoch} to {health.epoch}: its journal was replaced, "
-                    "or two panels have this identity",
-                )
-            )
+            fell = f"epoch fell back from {view.epoch} to {health.epoch}: "
+            if now.mono_s - view.heard_s < EPOCH_QUIET_S:
+                why = "the higher one still speaks, so this is a recording, or two panels have this identity"
+                return [e.Warned(health.panel, fell + why)]
+            acts.append(e.Warned(health.panel, f"{fell}its journal was replaced, or two panels have this identity"))
             view.epoch = -1
+            view.beats.clear()
         view.health = health
         if health.at is not None:
             self._learn(view, health.epoch, health.at.mono_ms, now)
@@ -210,12 +216,12 @@ class Desk:
     def order(self, verb: str, panel: str, *, target: str, reason: str, now: e.Moment, actor: str = "") -> list[e.Act]:
         """A person orders something of a panel, in a zone or (target "") in all."""
         view = self.panels.get(panel)
-        if view is None or not view.ahead_s:
+        if view is None or view.ahead_s is None:
             return [
                 e.Warned(panel, "its clock is not known yet, so no order can be sent: wait for its next sign of life")
             ]
         command = Command(self._new_id(), self._name, verb, target, actor or self._person, reason)
-        not_after_ms = round((now.mono_s + max(view.ahead_s)) * 1000) + ORDER_VALID_MS
+        not_after_ms = round((now.mono_s + view.ahead_s) * 1000) + ORDER_VALID_MS
         return [e.Order(panel, view.epoch, not_after_ms, command)]
 
     def due(self, now: e.Moment) -> list[e.Act]:
@@ -329,9 +335,11 @@ class Desk:
         if epoch < view.epoch:
             return
         if epoch > view.epoch:
-            view.epoch = epoch
-            view.ahead_s.clear()
-        view.ahead_s.append(mono_ms / 1000 - now.mono_s)
+            view.epoch, view.ahead_s = epoch, None
+        view.heard_s = now.mono_s
+        ahead_s = mono_ms / 1000 - now.mono_s
+        if view.ahead_s is None or ahead_s >= view.ahead_s or now.mono_s - view.ahead_since_s > CLOCK_FRESH_S:
+            view.ahead_s, view.ahead_since_s = ahead_s, now.mono_s
 
     def _has(self, report: ReceivedReport) -> bool:
         incident = self.incidents.get(report.incident or report.id)

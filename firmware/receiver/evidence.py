@@ -38,6 +38,9 @@ LIVE_BYTES_MAX = 256 * 2**20
 """Nine hours of the densest Opus that a panel sends."""
 LIVE_QUIET_S = 5.0
 """A live sound without a frame for this long is closed; if it goes on, it goes on in a new file."""
+LIVE_OPENS_MAX, LIVE_OPENS_S = 8, 60.0
+"""Files of live sound that one incident may begin in a minute, and that all incidents together may of which nothing
+signed has come: live sound itself is not signed, and whoever reaches the broker could fill the disk with names."""
 LIVE_GAP_FRAMES = 250
 """Lost frames that are bridged with concealment; a longer gap is a cut."""
 
@@ -220,6 +223,15 @@ class LiveSound:
         self._free_bytes_min = free_bytes_min
         self._live: dict[ReportId, _Live] = {}
         self._over: collections.deque[ReportId] = collections.deque(maxlen=OVER_MAX)
+        self._opens: collections.OrderedDict[ReportId | None, collections.deque[float]] = collections.OrderedDict()
+        self._opens[None] = collections.deque(maxlen=LIVE_OPENS_MAX)
+
+    def trust(self, incident: ReportId) -> None:
+        """Something signed of this incident has come: there is such an incident."""
+        if incident not in self._opens:
+            self._opens[incident] = collections.deque(maxlen=LIVE_OPENS_MAX)
+            if len(self._opens) > OVER_MAX:
+                del self._opens[next(known for known in self._opens if known is not None)]
 
     def add(self, incident: ReportId, frame: media.LiveFrame, mono_s: float) -> list[Saved]:
         """Take one frame; one that comes late or twice is left out.
@@ -233,17 +245,16 @@ class LiveSound:
             Files that this frame closed: those of a cut, or of the incident that had to make room.
 
         Raises:
-            EvidenceError: The disk is full.
+            EvidenceError: The disk is full, or too many files began lately.
             OSError: The disk failed.
         """
         closed: list[Saved] = []
         if incident in self._over:
             return closed
         live = self._live.get(incident)
-        if live is not None and self._is_cut(live, frame):
+        if live is None or self._is_cut(live, frame):
+            self._count_open(incident, mono_s)
             closed += self.finish(incident)
-            live = None
-        if live is None:
             if len(self._live) >= LIVE_MAX:
                 closed += self.finish(min(self._live, key=lambda known: self._live[known].heard_s))
             live = self._live[incident] = self._open(incident, frame, mono_s)
@@ -287,6 +298,15 @@ class LiveSound:
     def _is_cut(self, live: _Live, frame: media.LiveFrame) -> bool:
         gone = frame.number - live.next_number
         return live.size > LIVE_BYTES_MAX or gone > LIVE_GAP_FRAMES or gone < -LIVE_GAP_FRAMES
+
+    def _count_open(self, incident: ReportId, mono_s: float) -> None:
+        opens = self._opens.get(incident, self._opens[None])
+        if len(opens) == LIVE_OPENS_MAX and mono_s - opens[0] < LIVE_OPENS_S:
+            raise EvidenceError(
+                f"{incident}: this live sound is not recorded, {LIVE_OPENS_MAX} began within {LIVE_OPENS_S:.0f} s: "
+                "who publishes live sound at this broker?"
+            )
+        opens.append(mono_s)
 
     def _open(self, incident: ReportId, frame: media.LiveFrame, mono_s: float) -> _Live:
         home = incident_folder(self._folder, incident)

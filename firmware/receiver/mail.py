@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 WARN_EVERY_S = 10.0
 """The same complaint about the same panel is shown once in this time, with how often it came."""
 COMPLAINTS_MAX = 256
+COMPLAINTS_SHOWN = 20
+"""Complaints of all kinds about all panels in the same time: whoever floods a broker has as many names as he likes."""
 
 
 class PanelKeys:
@@ -63,6 +65,8 @@ class Complaints:
     """
 
     def __init__(self) -> None:
+        self._since_s = float("-inf")
+        self._shown = self._left_out = 0
         self._last: collections.OrderedDict[tuple[str, str], tuple[float, int]] = collections.OrderedDict()
 
     def about(self, panel: str, kind: str, text: str, mono_s: float) -> list[e.Warned]:
@@ -71,11 +75,25 @@ class Complaints:
         if mono_s - shown_s < WARN_EVERY_S:
             self._last[panel, kind] = (shown_s, held + 1)
             return []
+        told = self._begin(mono_s)
+        if self._shown >= COMPLAINTS_SHOWN:
+            self._left_out += 1
+            return told
+        self._shown += 1
         self._last[panel, kind] = (mono_s, 0)
         self._last.move_to_end((panel, kind))
         if len(self._last) > COMPLAINTS_MAX:
             self._last.popitem(last=False)
-        return [e.Warned(panel, f"{text} (and {held} more like it)" if held else text)]
+        return [*told, e.Warned(panel, f"{text} (and {held} more like it)" if held else text)]
+
+    def _begin(self, mono_s: float) -> list[e.Warned]:
+        """Begin to count anew when it is time; tells what was left out before."""
+        if mono_s - self._since_s < WARN_EVERY_S:
+            return []
+        left_out, self._left_out = self._left_out, 0
+        self._since_s, self._shown = mono_s, 0
+        text = f"{left_out} more complaints were left out: somebody floods this broker; look at its access list"
+        return [e.Warned("", text)] if left_out else []
 
 
 class MailRoom:
@@ -122,7 +140,14 @@ class MailRoom:
         except (WireError, KeyFileError) as error:
             return [], [*self._complaints.about(panel, kind, f"refused: {error}", self._now().mono_s)]
         acts += self._remember(acts, payload)
-        return self.seal(acts)
+        letters, shown = self.seal(acts)
+        return letters, [kept for event in shown for kept in self._calm(kind, event)]
+
+    def _calm(self, kind: str, event: e.Shown) -> list[e.Shown]:
+        """What the desk warns of because a message came can come as often as somebody sends it."""
+        if not isinstance(event, e.Warned):
+            return [event]
+        return [*self._complaints.about(event.panel, f"{kind} warning", event.text, self._now().mono_s)]
 
     def seal(self, acts: Iterable[e.Act]) -> tuple[list[Letter], list[e.Shown]]:
         """Split what the desk wants into what to send and what to show."""

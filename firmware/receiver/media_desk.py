@@ -16,7 +16,7 @@ from firmware.receiver.link import Letter, Link, LinkConfig, LinkRefused
 from firmware.receiver.mail import Complaints, PanelKeys
 from firmware.receiver.seals import Seals
 from firmware.wire import media, topics
-from firmware.wire.fields import PANEL_PATTERN
+from firmware.wire.fields import PANEL_PATTERN, SHOWN_MAX
 from firmware.wire.sign import KeyFileError
 
 if TYPE_CHECKING:
@@ -122,14 +122,17 @@ class MediaDesk:
             elif kind == "live":
                 self._hear(panel, incident, payload)
         except (media.MediaWireError, EvidenceError, KeyFileError, OSError) as error:
-            for warned in self._complaints.about(panel, kind, f"{kind}: {error}", time.monotonic()):
+            known = panel if PANEL_PATTERN.fullmatch(panel) else ""
+            for warned in self._complaints.about(known, kind, f"{kind}: {error}", time.monotonic()):
                 self._post(warned)
 
     def _evidence(self, panel: str, incident: str, name: str, payload: bytes) -> None:
         key = self._keys.of(panel)
         chunk = media.decode_chunk(payload, key)
         if topics.evidence(chunk.incident, chunk.name) != f"{topics.ROOT}/{panel}/evidence/{incident}/{name}":
-            raise media.MediaWireError(f"evidence of {chunk.incident} came on the topic of {panel}/{incident}/{name}")
+            where = f"{panel}/{incident}/{name}"[:SHOWN_MAX]
+            raise media.MediaWireError(f"evidence of {chunk.incident} came on the topic of {where!r}")
+        self._live.trust(chunk.incident)
         saved = self._store.add(chunk)
         if saved is None:
             return
@@ -143,6 +146,8 @@ class MediaDesk:
         if saved.kind == "manifest":
             self._tell(self._live.end(saved.incident), signed=False)
             manifest = media.decode_manifest(saved.path.read_bytes(), key)
+            if manifest.incident != saved.incident:
+                raise media.MediaWireError(f"the manifest of {saved.incident} lists files of {manifest.incident}")
             self._post_all(self._seals.manifest(manifest, signed=key is not None, mono_s=now_s))
         else:
             self._post_all(self._seals.file(saved, now_s))

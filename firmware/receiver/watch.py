@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import contextlib
+import os
 import secrets
 import select
 import signal
@@ -57,6 +58,7 @@ def main(args: argparse.Namespace) -> int:
     Returns:
         0 after an orderly end, 1 when the broker refuses the desk, 2 when the command line cannot be obeyed.
     """
+    os.umask(os.umask(0o077) | 0o077)  # evidence and names of children are for this user alone
     try:
         with Watch(args) as watch:
             watch.run()

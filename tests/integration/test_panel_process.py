@@ -57,6 +57,14 @@ def test_reports_are_signed_and_carry_the_site(booth, desks):
     assert report.site.name == "No. 1 School"
 
 
+def test_what_a_panel_keeps_is_for_its_own_user_alone(booth, tmp_path):
+    booth.start()
+    booth.click()
+    booth.step("stored")
+    state = tmp_path / "state"
+    assert [path for path in (state, *state.rglob("*")) if path.stat().st_mode & 0o077] == []
+
+
 def test_an_orderly_stop_ends_with_status_zero(booth):
     booth.start()
     assert booth.stop() == 0

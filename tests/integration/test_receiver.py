@@ -313,6 +313,31 @@ def test_live_sound_on_the_topic_of_no_panel_writes_nothing(desks, options, pane
     assert not (tmp_path / "evidence").parent.joinpath("1-1").exists()
 
 
+def test_a_strangers_topic_reaches_no_terminal_as_it_is(desks, broker, panel, tmp_path):
+    running = desks("--broker", f"{broker.host}:{broker.port}", "--evidence", tmp_path / "evidence")
+    running.event("link", link="media", up=True)
+    panel.send(f"{topics.ROOT}/\u202ekrow/evidence/1-1/\u202ex.jpg", b"rubbish")
+    warning = running.event("warning")
+    assert (warning["panel"], "\u202e" in warning["text"]) == ("", False)
+    data = b"picture"
+    chunk = media.Chunk(ReportId(PANEL, 5, 1), "still", "gate", "gate-1.jpg", 7, media.digest(data), 0, data)
+    panel.send(f"{topics.ROOT}/{PANEL}/evidence/1-1/\u202ex.jpg", media.encode_chunk(chunk, None))
+    assert "\u202e" not in running.event("warning", panel=PANEL)["text"]
+
+
+def test_what_a_desk_keeps_is_for_its_own_user_alone(desks, options, panel, tmp_path):
+    kept = tmp_path / "kept"
+    running = desks(*options, "--evidence", kept / "evidence", "--state", kept / "state.jsonl")
+    running.event("link", link="media", up=True)
+    picture = b"picture"
+    incident = ReportId(PANEL, 5, 1)
+    send_file(panel, media.Chunk(incident, "still", "gate", "gate-1.jpg", 7, media.digest(picture), 0, picture))
+    running.event("evidence")
+    panel.alarm()
+    running.event("step", step="received")
+    assert [path for path in (kept, *kept.rglob("*")) if path.stat().st_mode & 0o077] == []
+
+
 def test_an_unreachable_broker_is_said_and_tried_again(desks, options, tmp_path):
     port = free_port()
     running = desks("--broker", f"127.0.0.1:{port}")

@@ -228,10 +228,42 @@ def test_a_panel_that_restarted_is_ordered_under_its_new_epoch(desk):
     assert (order.epoch, order.not_after_mono_ms) == (4, 1_000_000 + desk_module.ORDER_VALID_MS)
 
 
-def test_an_epoch_that_falls_back_is_a_warning(desk):
+def test_an_epoch_that_falls_back_is_a_warning_and_is_believed_when_the_other_is_silent(desk):
     desk.health(health(epoch=5), at(0.0), retained=False)
-    acts = desk.health(health(epoch=4), at(1.0), retained=False)
+    beats(desk, (5, 9))
+    later_s = desk_module.EPOCH_QUIET_S + 1.0
+    acts = desk.health(health(epoch=4, mono_s=later_s), at(later_s), retained=False)
     assert "fell back from 5 to 4" in of(e.Warned, acts)[0].text
+    (order,) = desk.order("reset", PANEL, target="", reason="drill", now=at(later_s))
+    assert order.epoch == 4
+    assert of(e.Pulsed, beats(desk, (4, 1)))
+
+
+def test_recordings_of_an_earlier_epoch_divert_no_order_from_a_panel_that_lives(desk):
+    desk.health(health(epoch=5), at(0.0), retained=False)
+    for _ in range(50):
+        acts = desk.health(health(epoch=4), at(1.0), retained=False)
+    assert "recording" in of(e.Warned, acts)[0].text
+    assert of(e.HealthCame, acts) == []
+    (order,) = desk.order("reset", PANEL, target="", reason="drill", now=at(1.0))
+    assert order.epoch == 5
+
+
+def test_recordings_of_the_present_epoch_let_no_order_expire(desk):
+    old = health(mono_s=0.0)
+    desk.health(health(mono_s=5000.0), at(5000.0), retained=False)
+    for _ in range(50):
+        desk.health(old, at(5001.0), retained=False)
+    (order,) = desk.order("reset", PANEL, target="", reason="drill", now=at(5001.0))
+    assert order.not_after_mono_ms == 6_001_000 + desk_module.ORDER_VALID_MS
+
+
+def test_a_panels_clock_that_runs_slower_is_followed(desk):
+    desk.health(health(mono_s=0.0), at(0.0), retained=False)
+    later_s = desk_module.CLOCK_FRESH_S + 1.0
+    desk.health(health(mono_s=later_s - 0.5), at(later_s), retained=False)
+    (order,) = desk.order("reset", PANEL, target="", reason="drill", now=at(later_s))
+    assert order.not_after_mono_ms == round((later_s + 999.5) * 1000) + desk_module.ORDER_VALID_MS
 
 
 @pytest.mark.parametrize(("online", "retained"), [(False, False), (False, True), (True, True)])

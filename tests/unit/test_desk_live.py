@@ -10,7 +10,7 @@ import pytest
 
 from firmware.core.report import ReportId
 from firmware.receiver import evidence, ogg
-from firmware.receiver.evidence import LiveSound
+from firmware.receiver.evidence import EvidenceError, LiveSound
 from firmware.wire.media import LiveFrame
 
 INCIDENT = ReportId("school-7", 3, 14)
@@ -97,6 +97,7 @@ def test_a_quiet_sound_is_closed(tmp_path, packets):
 def test_a_flood_of_incidents_keeps_few_files_open(tmp_path, packets):
     live = LiveSound(tmp_path, free_bytes_min=0)
     for number in range(200):
+        live.trust(ReportId("school-7", 1, number))
         hear(live, packets, [0], ReportId("school-7", 1, number), mono_s=float(number))
     assert len(live._live) == evidence.LIVE_MAX
     assert len(live.close()) == evidence.LIVE_MAX
@@ -139,3 +140,35 @@ def test_a_page_never_holds_more_than_255_segments(tmp_path):
     data = (tmp_path / "x.ogg").read_bytes()
     pages = data.split(b"OggS")[1:]
     assert len(pages) == 2 + 2
+
+
+def test_a_stranger_begins_few_files_and_an_incident_that_was_signed_for_is_recorded_all_the_same(tmp_path, packets):
+    live = LiveSound(tmp_path, free_bytes_min=0)
+    for seq in range(evidence.LIVE_OPENS_MAX):
+        hear(live, packets, [0], ReportId("stranger", 1, seq))
+    with pytest.raises(EvidenceError, match="who publishes live sound"):
+        hear(live, packets, [0], ReportId("stranger", 2, 1))
+    live.trust(INCIDENT)
+    hear(live, packets, range(10))
+    (saved,) = live.finish(INCIDENT)
+    assert saved.path.exists()
+    hear(live, packets, [0], ReportId("stranger", 2, 2), mono_s=evidence.LIVE_OPENS_S)
+
+
+def test_jumping_numbers_do_not_fill_a_signed_incidents_folder(tmp_path, packets):
+    live = LiveSound(tmp_path, free_bytes_min=0)
+    live.trust(INCIDENT)
+    with pytest.raises(EvidenceError):
+        hear(live, packets, range(0, 100_000, 1000))
+    assert len(list((tmp_path / "school-7" / "3-14").iterdir())) <= evidence.LIVE_OPENS_MAX
+    hear(live, packets, range(7001, 7010))  # what is being recorded goes on
+
+
+def test_signed_incidents_that_are_remembered_are_bounded(tmp_path, packets):
+    live = LiveSound(tmp_path, free_bytes_min=0)
+    for seq in range(2 * evidence.OVER_MAX):
+        live.trust(ReportId("school-7", 3, seq))
+    for seq in range(evidence.LIVE_OPENS_MAX):
+        hear(live, packets, [0], ReportId("stranger", 1, seq))
+    with pytest.raises(EvidenceError):
+        hear(live, packets, [0], ReportId("school-7", 3, 0))

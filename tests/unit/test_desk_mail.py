@@ -8,15 +8,16 @@ import json
 import pytest
 
 from firmware.core.codes import ReportClass
-from firmware.core.effects import Reply
+from firmware.core.effects import Health, Reply
 from firmware.core.report import Report, ReportId, Step
 from firmware.receiver import events as e
 from firmware.receiver import memory as memory_module
 from firmware.receiver.desk import Desk
-from firmware.receiver.mail import WARN_EVERY_S, MailRoom, PanelKeys
+from firmware.receiver.mail import COMPLAINTS_SHOWN, WARN_EVERY_S, MailRoom, PanelKeys
 from firmware.receiver.memory import Memory, restore
 from firmware.wire import topics
 from firmware.wire.command import encode_result
+from firmware.wire.health import encode_health
 from firmware.wire.receipt import decode_receipt
 from firmware.wire.report import Site, encode_report
 from firmware.wire.sign import KeyFileError
@@ -114,6 +115,24 @@ def test_a_flood_of_rubbish_is_one_complaint_with_a_count(room):
     assert len(first) == 1
     assert flood == [[]] * 1000
     assert "1000 more" in last[0]
+
+
+def test_a_flood_under_a_thousand_names_leaves_the_screen_to_the_alarms(room):
+    told = [text for n in range(1000) for text in warnings(room.alarm(b"rubbish", f"name-{n}")[1])]
+    assert len(told) == COMPLAINTS_SHOWN
+    room.mono_s = WARN_EVERY_S
+    later = warnings(room.alarm(b"rubbish", "one-more")[1])
+    assert later[0].startswith(f"{1000 - COMPLAINTS_SHOWN} more complaints were left out")
+    assert len(later) == 2
+
+
+def test_a_flood_of_recordings_is_one_warning(room):
+    topic = topics.health(PANEL)
+    for epoch in (5, 4, 4, 4, 4):
+        payload = encode_health(Health(0, 0, ()), panel=PANEL, epoch=epoch, now=CLOCK, key=KEYS[PANEL])
+        shown = room.mail.take(topic, payload, False)[1]  # noqa: FBT003
+        assert len(warnings(shown)) <= 1
+    assert shown == []
 
 
 def test_a_result_is_shown_and_a_forged_one_is_not(room):
