@@ -13,6 +13,7 @@ COMMANDS = {
     "check-config": ("firmware.check_config", "check a configuration file", "检查配置文件"),
     "keys": ("firmware.keys", "make signing keys", "生成签名密钥"),
     "journal": ("firmware.journal_cli", "show what the journal keeps", "查看日志"),
+    "fleet": ("firmware.fleet.main", "run many panels", "模拟大量主机"),
     "simulate": ("firmware.sim.main", "play a scenario in virtual time", "虚拟时间回放场景"),
 }
 

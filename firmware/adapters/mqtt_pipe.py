@@ -124,7 +124,21 @@ class MqttPipe(Pipe):
             self._poll.register(self._fd, select.POLLIN | (select.POLLOUT if client.want_write() else 0))
         ready = self._poll.poll(max(0, math.ceil(timeout_s * 1000)))
         if any(found == self._fd for found, _ in ready):
-            self._stirred = True
+            self.stir()
+
+    @property
+    def fd(self) -> int:
+        """The socket, for who waits for many pipes at once; -1 without one."""
+        return self._fd
+
+    @property
+    def wants_write(self) -> bool:
+        """Whether something waits until the socket takes more."""
+        return self._client is not None and self._client.want_write()
+
+    def stir(self) -> None:
+        """The socket is readable: the next `drive` reads."""
+        self._stirred = True
 
     def close(self, *, orderly: bool = False) -> None:
         """See `Pipe.close`."""

@@ -144,11 +144,12 @@ class Link:
         window: Items under way at once, 5 to 16.
         events_hz: Events a second at the most. The broker's answers say nothing of how quickly a receiver reads:
             without a limit a backlog piles up in front of the receiver, and a new alarm stands behind it.
+        idle_cap_s: Longest pause while no alarm waits.
 
     Synchronization: one thread.
     """
 
-    def __init__(self, window: int = WINDOW_MAX, events_hz: float = EVENTS_HZ) -> None:
+    def __init__(self, window: int = WINDOW_MAX, events_hz: float = EVENTS_HZ, idle_cap_s: float = PAUSE_CAP_S) -> None:
         if not ALARM_PLACES < window <= WINDOW_MAX:
             raise ValueError(f"window is {window}, but must be {ALARM_PLACES + 1} to {WINDOW_MAX}")
         self.state = State.DOWN
@@ -169,6 +170,7 @@ class Link:
         self._refused_s = 0.0
         self._resume_s = math.inf
         self._event_gap_s = 1 / events_hz
+        self._idle_cap_s = idle_cap_s
         self._next_event_s = -math.inf
 
     # ── what is to be sent ─────────────────────────────────────────────────────────────────────────────────────────
@@ -339,8 +341,8 @@ class Link:
             return now + jitter * min(PAUSE_CAP_ALARM_S, PAUSE_BASE_S * 2.0 ** min(self._failures, 16))
         if not self._scattered:
             self._scattered = True
-            return now + jitter * PAUSE_CAP_S
-        return max(now, self._tried_s + PAUSE_CAP_S)
+            return now + jitter * self._idle_cap_s
+        return max(now, self._tried_s + self._idle_cap_s)
 
     def _give_up_s(self) -> float:
         if self.state is State.OPENING:

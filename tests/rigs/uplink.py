@@ -12,6 +12,7 @@ from firmware.adapters.mqtt_pipe import MqttPipe
 from firmware.adapters.uplink import Uplink
 from firmware.config import PathConfig
 from firmware.core.effects import Transmit
+from firmware.core.link import Link
 from firmware.core.report import Report, ReportId
 from firmware.wire.report import Site
 from firmware.worker import Worker
@@ -30,6 +31,8 @@ EPOCH = 3
 PANEL_KEY = bytes(range(32))
 DESK_KEY = b"d" * 32
 RECEIVERS: dict[str, bytes | None] = {"110": DESK_KEY, "station": None}
+IDLE_CAP_S = 1.0
+"""Instead of 30 s: tests wait for tries."""
 SITE = Site("安丘市第一中学", "东门", "36.427", "119.189")
 
 
@@ -117,6 +120,7 @@ class UplinkRig:
             post=self.post,
             random01=random.random,
         )
+        self.uplink.link = Link(self.config.window, self.config.events_hz, idle_cap_s=IDLE_CAP_S)
         self.worker = Worker(self.uplink, self.clock, self.post, self.uplink.wait)
 
     def start(self) -> UplinkRig:

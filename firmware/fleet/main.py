@@ -1,0 +1,147 @@
+"""`gatebooth fleet`: many panels over real sockets, or a region-wide outage in virtual time."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import random
+import sys
+from typing import TYPE_CHECKING
+
+from firmware.fleet.storm import Plan, play
+from firmware.fleet.tally import Tally, plot, table
+from firmware.receiver.options import UsageError, broker_address
+
+if TYPE_CHECKING:
+    import argparse
+
+    from firmware.fleet.fleet import Fleet
+    from hal.ports import Clock
+
+LIMIT = 0.05
+"""The share of all panels that a broker is to expect in one second."""
+SETTLE_S = 10.0
+"""At the end nobody presses any more, and what is pending has this long."""
+PANELS_MAX = 1_000_000
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of `gatebooth fleet`."""
+    add = parser.add_argument
+    add("--panels", type=int, required=True, metavar="N", help="how many panels")
+    add("--seed", type=int, default=1, help="of all that is random (default: 1)")
+    add("--json", action="store_true", help="print one JSON object a line and nothing else")
+    add("--broker", metavar="HOST[:PORT]", help="run real panels against this broker, without TLS")
+    add("--seconds", type=float, default=60.0, metavar="S", help="how long they run (default: 60)")
+    add("--press-every", type=float, default=1.0, metavar="S", help="somebody presses this often; 0: nobody (1)")
+    add("--receiver", default="110", metavar="NAME", help="who acknowledges (default: 110)")
+    add("--no-responder", action="store_true", help="bring no receiver along: `gatebooth watch` acknowledges")
+    add("--simulate", action="store_true", help="an outage in virtual time, without sockets")
+    add("--outage", type=float, default=300.0, metavar="S", help="how long nothing is reached (default: 300)")
+    add("--presses", type=int, metavar="N", help="alarms raised meanwhile (default: one in 100 panels)")
+    add("--silent", action="store_true", help="packets vanish in the outage; else all connections break at once")
+    add("--brokers", type=int, default=1, metavar="N", help="brokers that share the panels (default: 1)")
+    add("--connect-rate", type=float, default=math.inf, metavar="N", help="connects a second that a broker takes")
+
+
+def main(args: argparse.Namespace) -> int:
+    """Run; 0 when everybody is back and every alarm is through, 1 when not, 2 when the options make no sense."""
+    problem = _problem(args)
+    if problem:
+        sys.stderr.write(f"{problem}\n")
+        return 2
+    if not args.simulate:
+        return _real(args)
+    presses = args.panels // 100 if args.presses is None else args.presses
+    plan = Plan(args.panels, args.outage, presses, args.silent, args.brokers, args.connect_rate)
+    tally = play(plan, random.Random(args.seed).random)  # noqa: S311 - repeatable on purpose
+    _show(tally, args)
+    return _status(tally)
+
+
+def _problem(args: argparse.Namespace) -> str:
+    if not 1 <= args.panels <= PANELS_MAX:
+        return f"--panels {args.panels}: must be 1 to {PANELS_MAX}"
+    if args.simulate == bool(args.broker):
+        return "say either --broker HOST:PORT, for real panels, or --simulate"
+    if args.presses is not None and not 0 <= args.presses <= args.panels:
+        return f"--presses {args.presses}: must be 0 to {args.panels}, one a panel"
+    for name, value in (("--outage", args.outage), ("--seconds", args.seconds), ("--connect-rate", args.connect_rate)):
+        if not value > 0:
+            return f"{name} {value:g}: must be above 0"
+    if args.brokers < 1:
+        return f"--brokers {args.brokers}: must be 1 or more"
+    return ""
+
+
+def _real(args: argparse.Namespace) -> int:
+    from firmware.fleet.fleet import Fleet, FleetError  # noqa: PLC0415 - the simulation needs no MQTT library
+    from hal.clock import SystemClock  # noqa: PLC0415
+
+    logging.getLogger("firmware").setLevel(logging.ERROR)  # of thousands of panels nobody reads each one's log
+    clock = SystemClock()
+    try:
+        host, port = broker_address(args.broker, tls=False)
+        fleet = Fleet(
+            args.panels,
+            host,
+            port,
+            receiver=args.receiver,
+            answers=not args.no_responder,
+            clock=clock,
+            random01=random.Random(args.seed).random,  # noqa: S311 - repeatable on purpose
+        )
+    except (UsageError, FleetError) as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    try:
+        _run(fleet, clock, args)
+    finally:
+        fleet.close()
+    tally = fleet.tally()
+    if tally is not None:
+        _show(tally, args)
+        return _status(tally)
+    return 0 if fleet.complete and not fleet.pending else 1
+
+
+def _run(fleet: Fleet, clock: Clock, args: argparse.Namespace) -> None:
+    began_s = now_s = clock.now().mono_s
+    end_s = began_s + args.seconds
+    press_s = began_s + args.press_every if args.press_every > 0 else math.inf
+    told_s = began_s
+    while now_s < end_s or (now_s < end_s + SETTLE_S and (fleet.pending or not fleet.complete)):
+        fleet.turn()
+        now_s = clock.now().mono_s
+        if press_s <= now_s < end_s:
+            press_s += args.press_every
+            fleet.press()
+        if now_s >= told_s + 1:
+            _second(fleet, began_s, told_s, args)
+            told_s += 1
+
+
+def _second(fleet: Fleet, began_s: float, from_s: float, args: argparse.Namespace) -> None:
+    at_s, connects = round(from_s + 1 - began_s), fleet.ups_between(from_s, from_s + 1)
+    if args.json:
+        _line(at_s=at_s, up=fleet.up, connects=connects, pending=fleet.pending)
+    else:
+        print(f"{at_s:>5} s  {fleet.up:>6} up  {connects:>5} connects/s  {fleet.pending:>4} alarms pending", flush=True)  # noqa: T201
+
+
+def _show(tally: Tally, args: argparse.Namespace) -> None:
+    if args.json:
+        _line(**tally.figures())
+        return
+    for line in (*table(tally), "", *plot(tally.back, LIMIT * tally.panels)):
+        print(line)  # noqa: T201
+
+
+def _status(tally: Tally) -> int:
+    return 0 if len(tally.back) >= tally.lost and not tally.pending else 1
+
+
+def _line(**values: object) -> None:
+    sys.stdout.write(json.dumps(values) + "\n")
+    sys.stdout.flush()
