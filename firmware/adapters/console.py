@@ -42,7 +42,7 @@ class Console:
         self._language = language
         self._post = post
         self._count = 0
-        self._lost = False
+        self._lost = self._closed = False
         self._own: collections.deque[str] = collections.deque(maxlen=OWN_KEPT)
 
     def handle(self, order: object) -> None:
@@ -59,7 +59,8 @@ class Console:
         return float("inf")
 
     def close(self) -> None:
-        """The board gives the port back."""
+        """From here on a lost line is no trouble: the board gives the port back."""
+        self._closed = True
 
     def read(self, timeout_s: float) -> bool:
         """Wait for one line and act on it, a blank one too: it asks whether anybody is there. False while lost."""
@@ -100,6 +101,6 @@ class Console:
             self._lose(error)
 
     def _lose(self, error: DeviceLost) -> None:
-        if not self._lost:
+        if not (self._lost or self._closed):
             self._lost = True
             self._post(Trouble("console", str(error)))

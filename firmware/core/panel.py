@@ -15,6 +15,7 @@ from firmware.core.commands import Commands
 from firmware.core.effects import (
     Capture,
     Effect,
+    Finish,
     Health,
     Lead,
     Store,
@@ -89,9 +90,10 @@ class Panel:
 
     def start(self, reports: tuple[Report, ...], marks: tuple[Mark, ...], now: Instant) -> list[Effect]:
         """Take up what the journal kept, before the first fact: latched alarms are latched again."""
-        self.ledger.restore(reports, marks, RESETS, now)
-        alarms = {report.id: report for report in reports if report.code not in RESETS}
-        effects: list[Effect] = []
+        own = tuple(report for report in reports if report.id.panel == self._spec.panel)
+        effects = self._renamed(tuple(report.id for report in reports if report.id.panel != self._spec.panel), now)
+        self.ledger.restore(own, marks, RESETS, now)
+        alarms = {report.id: report for report in own if report.code not in RESETS}
         for incident in self.ledger.open():
             accepted = ORDER[incident.step] >= ORDER[Step.ACCEPTED]
             incident.siren_until_s = 0.0 if accepted else now.mono_s + self._spec.siren_s
@@ -111,6 +113,14 @@ class Panel:
             "RR", now, detail=(("version", self._spec.version), ("restored", len(self.ledger.open())))
         )
         return self._settle([*self.ledger.resume(now), *effects, Store(started)], now)
+
+    def _renamed(self, strange: tuple[ReportId, ...], now: Instant) -> list[Effect]:
+        """Let go of what the panel raised under another identity: no receiver would take it from this one."""
+        if not strange:
+            return []
+        why = self._make.words("renamed", count=len(strange), panel=strange[0].panel)
+        told = self._make.report("YX", now, detail=(("source", "journal"), ("why", why)))
+        return [Finish(strange), Store(told), self._make.say("trouble", source="journal", why=why)]
 
     def handle(self, fact: f.Fact, now: Instant) -> list[Effect]:
         """Decide what follows from one fact.

@@ -7,6 +7,10 @@ from __future__ import annotations
 WORDS: dict[str, tuple[str, str]] = {
     "event": ("{zone}：{event}", "{zone}: {event}"),
     "restored": ("上电后恢复未解除的报警 {count} 起", "{count} latched alarm(s) restored after start"),
+    "renamed": (
+        "日志中有 {count} 条未了的报警报告属于主机 {panel}；本机已改名，不再发送",
+        "{count} alarm report(s) of panel {panel} were open in the journal; its name is another now, they are let go",
+    ),
     "reset-done": ("已解除：{zones}", "reset: {zones}"),
     "reset-none": ("没有可解除的报警", "there is no alarm to reset"),
     "reset-held": (

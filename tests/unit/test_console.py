@@ -104,6 +104,14 @@ def test_a_lost_line_is_one_trouble_and_its_return_another():
     assert facts == [Trouble("console", "serial /dev/ttyUSB0 is gone"), TroubleOver("console")]
 
 
+def test_a_line_that_the_panel_itself_gave_back_is_no_trouble():
+    console, line, facts = typed()
+    console.close()
+    line.lost = True
+    assert not console.read(0)
+    assert facts == []
+
+
 def test_an_order_of_another_kind_is_a_defect():
     console, _, _ = typed()
     with pytest.raises(TypeError):

@@ -671,6 +671,24 @@ def test_facts_from_the_future_are_taken_as_now():
     assert alarm.raised.mono_s == pytest.approx(100.0)
 
 
+# ── a panel that was given another name ──
+
+
+def test_alarms_of_another_name_are_let_go_and_told_for_no_receiver_would_take_them():
+    before = rig(panel="workshop")
+    before.press()
+    kept = before.stored("PA")
+    r = Rig(Panel(spec(), 8))
+    effects = r.start(kept)
+    assert r.of(e.Finish, effects) == [e.Finish((kept[0].id,))]
+    (told,) = r.stored("YX", effects)
+    assert "1 alarm report(s) of panel workshop" in dict(told.detail)["why"]
+    assert (r.panel.ledger.open(), r.panel.ledger.pending(), list(r.panel.troubles)) == ([], 0, [])
+    assert r.of(e.Transmit, effects) == r.of(e.Capture, effects) == []
+    r.press()
+    assert r.panel.ledger.open()[0].id == ReportId("p1", 8, 3)
+
+
 # ── what a technician is told who comes later ──
 
 
