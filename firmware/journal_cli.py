@@ -20,6 +20,7 @@ from firmware.core.report import Mark, ReportId
 from firmware.language import language
 from firmware.receiver.words import Words
 from firmware.wire.fields import UNPRINTABLE
+from firmware.wire.sign import KeyFileError, load_key
 
 if TYPE_CHECKING:
     import argparse
@@ -32,7 +33,6 @@ GOOD, BAD, REFUSED = 0, 1, 2
 USUAL_CONFIG = Path("/etc/gatebooth/panel.toml")
 """Where a panel's configuration lies that was put into a booth as deploy/README.md says."""
 POLL_S = 0.5
-_KEY_MAX = 4096
 
 # ruff: noqa: RUF001 - Chinese sentences have Chinese punctuation
 _TEXTS = {
@@ -66,7 +66,6 @@ _TEXTS = {
         "--covert：{file} 不是主机 {panel} 的密钥",
         "--covert: {file} is not the key of panel {panel}",
     ),
-    "covert-empty-key": ("--covert：{file} 中没有密钥", "--covert: {file} holds no key"),
 }
 """Key to the words in (Chinese, English)."""
 
@@ -111,6 +110,9 @@ def main(args: argparse.Namespace) -> int:
     except JournalCliError as error:
         sys.stderr.write(_say(language(args.lang), error.key, **error.values) + "\n")
         return error.status
+    except KeyFileError as error:
+        sys.stderr.write(f"--covert: {error}\n")
+        return REFUSED
     except OSError as error:
         sys.stderr.write(_say(language(args.lang), "no-right", file=error.filename, why=error.strerror) + "\n")
         return BAD
@@ -137,16 +139,8 @@ def _let_in(config: Config | None, presented: Path | None) -> None:
         raise JournalCliError(REFUSED, "covert-how")
     if config.panel.key_file is None:
         raise JournalCliError(REFUSED, "covert-no-key")
-    if not hmac.compare_digest(_key(presented), _key(config.panel.key_file)):
+    if not hmac.compare_digest(load_key(presented), load_key(config.panel.key_file)):
         raise JournalCliError(REFUSED, "covert-wrong-key", file=presented, panel=config.panel.id)
-
-
-def _key(path: Path) -> bytes:
-    with path.open("rb") as file:
-        key = file.read(_KEY_MAX).strip().lower()
-    if not key:
-        raise JournalCliError(REFUSED, "covert-empty-key", file=path)
-    return key
 
 
 def _print(reader: JournalReader, show: Callable[[Row | Mark | ReportId], str], *, covert: bool, follow: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import math
 import select
 import threading
@@ -20,6 +21,8 @@ _WRITE_LIMIT_S: Final = 1.0
 class SerialConsole:
     """A terminal at the other end of a serial cable, 8 bits, no parity, no flow control.
 
+    A port that was lost is opened again by the next `read_line`, so that an adapter may be plugged in again.
+
     Args:
         port: The device, as /dev/ttyAMA0.
         baud: Bits a second.
@@ -32,31 +35,30 @@ class SerialConsole:
 
     def __init__(self, port: str, baud: int) -> None:
         self._port = port
+        self._baud = baud
         self._splitter = LineSplitter()
         self._writing = threading.Lock()
         self._closed = False
-        try:
-            self._serial = serial.Serial(port, baud, timeout=0, write_timeout=_WRITE_LIMIT_S, exclusive=True)
-        except (serial.SerialException, OSError, ValueError) as error:
-            raise DeviceLost(f"console {port} at {baud} baud cannot be opened: {error}") from error
+        self._serial: serial.Serial | None = self._open()
 
     def read_line(self, timeout_s: float) -> str | None:
         """One line, or None when none came in time."""
         deadline = time.monotonic() + timeout_s
+        port = self._reopened()
         while (line := self._splitter.take()) is None:
             pause_s = deadline - time.monotonic()
-            if not self._wait(max(pause_s, 0.0)):
+            if not self._wait(port, max(pause_s, 0.0)):
                 return None
-            self._splitter.feed(self._read())
+            self._splitter.feed(self._read(port))
         return line
 
     def write(self, text: str) -> None:
         """Send text; every line feed goes out as CR LF."""
         data = text.replace("\r\n", "\n").replace("\n", "\r\n").encode()
         with self._writing:
-            self._check_open()
+            port = self._check_open()
             try:
-                self._serial.write(data)
+                port.write(data)
             except (serial.SerialException, OSError) as error:
                 raise DeviceLost(f"console {self._port} takes no text: {error}") from error
 
@@ -64,27 +66,61 @@ class SerialConsole:
         """Give the port back."""
         with self._writing:
             self._closed = True
-            self._serial.close()
+            if self._serial is not None:
+                self._serial.close()
 
-    def _wait(self, pause_s: float) -> bool:
-        self._check_open()
+    def _open(self) -> serial.Serial:
+        try:
+            return serial.Serial(self._port, self._baud, timeout=0, write_timeout=_WRITE_LIMIT_S, exclusive=True)
+        except (serial.SerialException, OSError, ValueError) as error:
+            raise DeviceLost(f"console {self._port} at {self._baud} baud cannot be opened: {_words(error)}") from error
+
+    def _reopened(self) -> serial.Serial:
+        with self._writing:
+            if self._serial is None and not self._closed:
+                self._serial = self._open()
+            return self._check_open()
+
+    def _wait(self, port: serial.Serial, pause_s: float) -> bool:
         try:
             poll = select.poll()
-            poll.register(self._serial, select.POLLIN)
+            poll.register(port, select.POLLIN)
             ready = poll.poll(math.ceil(pause_s * 1000))
         except (OSError, ValueError) as error:
-            raise DeviceLost(f"console {self._port} is gone: {error}") from error
+            raise self._gone(str(error)) from error
         return bool(ready)
 
-    def _read(self) -> bytes:
+    def _read(self, port: serial.Serial) -> bytes:
         try:
-            data: bytes = self._serial.read(max(self._serial.in_waiting, 1))
-        except (serial.SerialException, OSError) as error:
-            raise DeviceLost(f"console {self._port} is gone: {error}") from error
+            data: bytes = port.read(max(port.in_waiting, 1))
+        except (serial.SerialException, OSError, TypeError) as error:  # TypeError: closed in this very moment
+            raise self._gone(str(error)) from error
         if not data:
-            raise DeviceLost(f"console {self._port} is gone: it is readable but has nothing to read")
+            raise self._gone("it is readable but has nothing to read")
         return data
 
-    def _check_open(self) -> None:
+    def _gone(self, why: str) -> DeviceLost:
+        with self._writing:
+            if self._serial is not None:
+                self._serial.close()
+            self._serial = None
+        return DeviceLost(f"console {self._port} is gone: {why}")
+
+    def _check_open(self) -> serial.Serial:
         if self._closed:
             raise DeviceLost(f"console {self._port} is closed")
+        if self._serial is None:
+            raise DeviceLost(f"console {self._port} is gone")
+        return self._serial
+
+
+def _words(error: Exception) -> str:
+    match getattr(error, "errno", None):
+        case errno.ENOENT | errno.ENODEV | errno.ENXIO:
+            return "there is no such device; is it plugged in, and is this its name?"
+        case errno.EACCES | errno.EPERM:
+            return "this user may not; is it in the group dialout?"
+        case errno.EAGAIN | errno.EBUSY:
+            return "another program holds it; a login shell on this line, perhaps?"
+        case _:
+            return str(error)

@@ -156,14 +156,43 @@ def test_a_closed_console_says_so(bench):
         bench.console.write("too late\n")
 
 
+def test_an_adapter_that_was_plugged_in_again_is_read_again(tmp_path):
+    port = tmp_path / "ttyUSB0"
+    with SerialPair() as first, SerialPair() as second:
+        port.symlink_to(first.port)
+        console = SerialConsole(str(port), 115200)
+        first.unplug()
+        port.unlink()
+        for _ in range(2):
+            with pytest.raises(DeviceLost, match="ttyUSB0"):
+                console.read_line(0.0)
+        port.symlink_to(second.port)
+        assert console.read_line(0.0) is None
+        second.type(b"status\r")
+        assert console.read_line(SOON_S) == "status"
+        console.write("here\n")
+        assert second.shown(b"\r\n") == b"here\r\n"
+        console.close()
+
+
+def test_a_simulated_adapter_that_was_plugged_in_again_is_read_again():
+    console = MockConsole()
+    console.lose()
+    with pytest.raises(DeviceLost):
+        console.read_line(0.0)
+    console.find()
+    console.type("status")
+    assert console.read_line(0.0) == "status"
+
+
 def test_a_port_that_is_not_there_is_named():
-    with pytest.raises(DeviceLost, match="console /dev/no-such-port at 9600 baud cannot be opened"):
+    with pytest.raises(DeviceLost, match="console /dev/no-such-port at 9600 baud cannot be opened: there is no"):
         SerialConsole("/dev/no-such-port", 9600)
 
 
 def test_a_port_that_another_program_holds_is_refused():
     with SerialPair() as pair:
         first = SerialConsole(pair.port, 115200)
-        with pytest.raises(DeviceLost, match=pair.port):
+        with pytest.raises(DeviceLost, match=f"{pair.port} .* another program holds it"):
             SerialConsole(pair.port, 115200)
         first.close()
