@@ -20,7 +20,7 @@ PIP_INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check
 WITH_SBIN := PATH="$$PATH:/usr/sbin:/sbin"
 
 # PyAudio compiles against PortAudio; the sound and camera tests run over ALSA files and a GStreamer RTSP server.
-TEST_PACKAGES := mosquitto nats-server openssl gcc libc6-dev python3-dev \
+TEST_PACKAGES := mosquitto mosquitto-clients nats-server openssl gcc libc6-dev python3-dev \
 	portaudio19-dev libasound2-dev libasound2-plugins \
 	python3-gi gir1.2-gst-rtsp-server-1.0 gir1.2-gst-plugins-base-1.0 gstreamer1.0-plugins-base gstreamer1.0-plugins-good \
 	gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly
