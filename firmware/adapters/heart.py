@@ -10,8 +10,13 @@ from firmware.wire.beat import Pulse, encode_beat
 from firmware.wire.fields import WireError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from firmware.core.report import Report, ReportId
     from hal.types import Instant
 
+CARRIED_MAX = 256
+"""Alarms of which the first receipt is awaited; one that is forgotten is no sign of life, and no more than that."""
 ECHOES_OPEN = 3
 """Beats back that an echo may answer; an older one is a recording, or of no use."""
 
@@ -38,6 +43,7 @@ class Heart:
         self._path = path
         self._key = key
         self._count = 0
+        self._carried: dict[ReportId, set[str]] = {}
 
     def hurry(self, now_s: float) -> None:
         """Beat at once: a connection is new, or this path's part has changed."""
@@ -53,6 +59,21 @@ class Heart:
         self.due_s = now.mono_s + (BEAT_S if leads else REST_BEAT_S)
         pulse = Pulse(self._panel, self._epoch, self._path, self._count, round(now.mono_s * 1000))
         return encode_beat(pulse, key=self._key)
+
+    def carry(self, alarm: Report, receivers: Iterable[str]) -> None:
+        """This path carries an alarm now. A silent one is to prove nothing: a lamp that changes would give it away."""
+        if alarm.covert or alarm.id in self._carried:
+            return
+        self._carried[alarm.id] = set(receivers)
+        if len(self._carried) > CARRIED_MAX:
+            del self._carried[next(iter(self._carried))]
+
+    def answered(self, alarm: ReportId, receiver: str) -> bool:
+        """Whether a receipt proves that its receiver lives: its first word on an alarm does, a later one may be old."""
+        awaited = self._carried.get(alarm, set())
+        first = receiver in awaited
+        awaited.discard(receiver)
+        return first
 
     def hear(self, echo: Pulse) -> None:
         """Check that an echo answers one of the last beats.

@@ -279,12 +279,10 @@ class Uplink:
                 assert_never(item)
 
     def _event_answered(self, report: Report, event: Answered, *, accepted: bool) -> None:
-        if accepted:
-            if self._backlog is not None:
-                self._backlog.done((report.id,))
-            self._stand("receiver", "")
-        elif not report.covert:
-            self._stand("receiver", self._refused(report, event).why)
+        if accepted and self._backlog is not None:
+            self._backlog.done((report.id,))
+        if not report.covert:  # what a silent alarm brought must change nothing that shows
+            self._stand("receiver", "" if accepted else self._refused(report, event).why)
 
     def _refused(self, report: Report, event: Answered) -> Refused:
         if event.reason == NOBODY:
@@ -309,8 +307,10 @@ class Uplink:
             raise WireError("message", "payload", event.why, "a receipt or command of this panel")
         kind, _, receiver = event.topic.removeprefix(f"{topics.ROOT}/{self._panel}/").partition("/")
         if kind == "receipt":
-            self._post(decode_receipt(event.payload, receiver=receiver, panel=self._panel, receivers=self._receivers))
-            self._post(Echo(self._path, receiver))
+            word = decode_receipt(event.payload, receiver=receiver, panel=self._panel, receivers=self._receivers)
+            self._post(word)
+            if self._heart.answered(word.id, receiver):
+                self._post(Echo(self._path, receiver))
         elif kind == "echo":
             self._heart.hear(
                 decode_echo(event.payload, receiver=receiver, panel=self._panel, receivers=self._receivers)
@@ -341,6 +341,7 @@ class Uplink:
     def _letter(self, item: Item, now: Instant) -> Letter:
         match item:
             case Alarm(report, attempt):
+                self._heart.carry(report, self._receivers)
                 return self._report(report, attempt, now)
             case Event(report):
                 return self._report(report, 1, now)

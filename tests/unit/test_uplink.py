@@ -1,5 +1,6 @@
 """The uplink in virtual time, over a pipe that does as it is told."""
 
+import dataclasses
 import math
 import subprocess
 import sys
@@ -333,12 +334,51 @@ def test_an_echo_of_long_ago_is_a_recording():
     assert [fact for fact in rig.facts if isinstance(fact, Echo)]
 
 
-def test_a_receipt_is_a_sign_of_life_too(rig):
-    rig.up()
-    alarm = rig.press()
+def receipt(rig, alarm):
     word = Receipt("110", alarm.id, Step.RECEIVED, "")
     rig.say(Incoming("gatebooth/v1/p/receipt/110", encode_receipt(word, at_utc_ms=0, key=None)))
+    return word
+
+
+def test_a_receipt_is_a_sign_of_life_too(rig):
+    rig.up()
+    word = receipt(rig, rig.press())
     assert rig.facts[-2:] == [word, Echo("main", "110")]
+
+
+def test_a_recorded_receipt_is_none(rig):
+    rig.up()
+    alarm = rig.press()
+    word = receipt(rig, alarm)
+    rig.facts.clear()
+    receipt(rig, alarm)
+    rig.uplink.handle(Transmit("main", alarm, 2))
+    receipt(rig, alarm)
+    assert rig.facts == [word, word]
+
+
+def test_the_receipt_of_a_silent_alarm_lights_no_lamp(rig):
+    rig.up()
+    silent = dataclasses.replace(rig.press(), id=ReportId("p", 3, 99), code="HA", covert=True)
+    rig.uplink.handle(Transmit("main", silent, 1))
+    word = receipt(rig, silent)
+    assert rig.facts[-1] == word
+
+
+def test_a_silent_event_that_goes_through_ends_no_trouble_that_shows():
+    backlog = ListBacklog()
+    rig = Rig(backlog=backlog).up()
+    now = rig.clock.now()
+    backlog.add([Report(ReportId("p", 3, 1), "PH", now), Report(ReportId("p", 3, 2), "HH", now, covert=True)])
+    rig.uplink.handle(Wake())
+    rig.say(Answered(rig.pipe.sent[-1][0], 0x10, ""))
+    assert isinstance(rig.facts[-1], Trouble)
+    answer_beats(rig)
+    rig.at(rig.clock.mono_s + 6)
+    rig.say(Answered(rig.pipe.sent[-1][0], 0, ""))
+    assert isinstance(rig.facts[-1], Trouble)
+    rig.say(Answered(rig.pipe.sent[-1][0], 0, ""))
+    assert rig.facts[-1] == TroubleOver("path main receiver")
 
 
 def test_a_path_that_no_longer_leads_gives_its_reports_back_for_another_to_take():
