@@ -74,6 +74,8 @@ class Panel:
 
     def __init__(self, spec: PanelSpec, epoch: int) -> None:
         self.zones = {zone.name: Zone(zone) for zone in spec.zones}
+        # Such a trouble comes with a press or a release: that of a silent button would tell of it.
+        self._telltales = {f"edges of loop {name}" for name, zone in self.zones.items() if zone.kind.covert}
         self.ledger = Ledger(spec.paths, spec.receivers, spec.resend_s)
         self._spec = spec
         self._make = Maker(spec.panel, epoch, spec.language)
@@ -109,9 +111,8 @@ class Panel:
         for receiver in self._spec.receivers:
             self._timers.set(("receiver", receiver), now.mono_s + RECEIVER_SILENT_S)
         self._timers.set(("health", ""), now.mono_s + HEALTH_SETTLE_S)
-        started = self._make.report(
-            "RR", now, detail=(("version", self._spec.version), ("restored", len(self.ledger.open())))
-        )
+        # Whoever lists the journal sees this report: silent alarms are not counted in it.
+        started = self._make.report("RR", now, detail=(("version", self._spec.version), ("restored", visible)))
         return self._settle([*self.ledger.resume(now), *effects, Store(started)], now)
 
     def _renamed(self, strange: tuple[ReportId, ...], now: Instant) -> list[Effect]:
@@ -150,13 +151,12 @@ class Panel:
             case f.Stored():
                 return self.ledger.reach(fact.id, Step.STORED, "journal", "", now)
             case f.NotStored():
-                return self.troubles.begin("journal", fact.why, now, covert=self.ledger.covert(fact.id))
+                return self._refusal("journal", fact, now)
             case f.Brokered():
-                heard = self.troubles.end(f"path {fact.path} receiver", now)
+                heard = self.troubles.end(f"path {fact.path} receiver", now, covert=self.ledger.covert(fact.id))
                 return self.ledger.reach(fact.id, Step.BROKERED, fact.path, "", now) + heard
             case f.Refused():
-                source = f"path {fact.path} receiver"
-                return self.troubles.begin(source, fact.why, now, covert=self.ledger.covert(fact.id))
+                return self._refusal(f"path {fact.path} receiver", fact, now)
             case f.Receipt():
                 return self._receipt(fact, now)
             case f.PathUp() | f.PathDown():
@@ -173,7 +173,8 @@ class Panel:
             case f.EvidenceSealed():
                 return self._sealed(fact, now)
             case f.Trouble():
-                return self.troubles.begin(fact.source, fact.why, now, detail=fact.detail)
+                covert = fact.source in self._telltales
+                return self.troubles.begin(fact.source, fact.why, now, covert=covert, detail=fact.detail)
             case f.TroubleOver():
                 return self.troubles.end(fact.source, now)
             case f.ReportsDropped():
@@ -283,6 +284,10 @@ class Panel:
         if fact.step is not Step.RECEIVED:  # a person who answers has it
             effects = self.ledger.reach(fact.id, Step.RECEIVED, fact.receiver, "", now)
         return effects + self.ledger.reach(fact.id, fact.step, fact.receiver, fact.person, now)
+
+    def _refusal(self, source: str, fact: f.NotStored | f.Refused, now: Instant) -> list[Effect]:
+        covert = self.ledger.covert(fact.id)
+        return self.troubles.begin(source, fact.why, now, covert=covert, loud=not covert)
 
     def _path(self, fact: f.PathUp | f.PathDown, now: Instant) -> list[Effect]:
         path, up = fact.path, self.ledger.paths_up

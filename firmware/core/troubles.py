@@ -65,19 +65,37 @@ class Troubles:
         now: Instant,
         *,
         covert: bool = False,
+        loud: bool = False,
         detail: tuple[tuple[str, Scalar], ...] = (),
     ) -> list[Effect]:
-        """Report a trouble; one that stands already changes nothing."""
-        if source in self._standing:
+        """Report a trouble; one that stands already changes nothing.
+
+        Args:
+            source: What is out of order.
+            why: And why.
+            now: Both clocks.
+            covert: A silent alarm found it.
+            loud: An alarm that everybody sees found it: it shows from now on even if a silent one found it first.
+            detail: Further facts.
+        """
+        known = self._standing.get(source)
+        if known is not None and not (loud and known.covert):
             return []
         self.note(source, why, covert=covert)
         facts: tuple[tuple[str, Scalar], ...] = (("source", source), ("why", why[:TEXT_MAX]), *detail)
         report = self._make.report("YX", now, covert=covert, detail=facts)
         return [Store(report), *([] if covert else [self._make.say("trouble", source=source, why=why)])]
 
-    def end(self, source: str, now: Instant) -> list[Effect]:
-        """Report that a trouble is over; one that does not stand changes nothing."""
-        if source not in self._standing:
+    def end(self, source: str, now: Instant, *, covert: bool = False) -> list[Effect]:
+        """Report that a trouble is over; one that does not stand changes nothing.
+
+        Args:
+            source: Which.
+            now: Both clocks.
+            covert: A silent alarm shows that it is over: one that the booth sees then stands until something else does.
+        """
+        known = self._standing.get(source)
+        if known is None or (covert and not known.covert):
             return []
         covert = self.forget(source)
         report = self._make.report("YZ", now, covert=covert, detail=(("source", source),))

@@ -559,6 +559,38 @@ def test_the_console_neither_shows_nor_resets_a_hold_up_and_the_desk_does():
     assert reply.ok
 
 
+def test_edges_that_a_hold_up_button_lost_are_not_told_to_the_booth():
+    r = rig()
+    effects = r.post(f.Trouble("edges of loop foot-bar", "three presses")) + r.post(
+        f.TroubleOver("edges of loop foot-bar")
+    )
+    assert [report.covert for code in ("YX", "YZ") for report in r.stored(code, effects)] == [True, True]
+    assert r.of(e.Say, effects) == []
+    assert Role.TROUBLE_LAMP not in shown(effects)
+    (told,) = r.stored("YX", r.post(f.Trouble("edges of loop booth-button", "three presses")))
+    assert not told.covert
+
+
+def test_a_hold_up_that_a_broker_takes_ends_no_trouble_that_shows():
+    r, alarm, _ = pressed()
+    r.post(f.Refused("main", alarm.id, 0x10, "nobody"))
+    (silent,) = r.stored("HA", r.click("foot-bar"))
+    effects = r.post(f.Brokered("main", silent.id))
+    assert (r.stored("YZ", effects), r.of(e.Say, effects)) == ([], [])
+    assert r.stored("YZ", r.post(f.Brokered("main", alarm.id)))
+
+
+def test_a_trouble_that_a_hold_up_found_is_shown_once_anything_else_finds_it():
+    r = rig()
+    (silent,) = r.stored("HA", r.click("foot-bar"))
+    r.post(f.NotStored(silent.id, "disk full"))
+    (loud,) = r.stored("PA", r.press())
+    effects = r.post(f.NotStored(loud.id, "disk full"))
+    assert [report.covert for report in r.stored("YX", effects)] == [False]
+    assert shown(effects)[Role.TROUBLE_LAMP] is Pattern.SLOW
+    assert r.post(f.NotStored(loud.id, "disk full")) == []
+
+
 def test_a_cut_hold_up_wire_is_shown_like_any_fault():
     r = rig()
     effects = r.level("foot-bar", LoopState.OPEN) + r.pass_time(0.05)
@@ -614,6 +646,7 @@ def test_a_covert_alarm_restored_is_not_told_to_the_booth():
     (alarm,) = old.stored("HA", old.click("foot-bar"))
     r = restarted([alarm])
     assert r.of(e.Say) == []
+    assert dict(r.stored("RR")[0].detail)["restored"] == 0
     assert Role.STROBE not in {d.role for d in r.of(e.Drive) if d.pattern is not Pattern.OFF}
 
 
