@@ -12,6 +12,7 @@ from firmware.adapters.pipe import PipeError
 from firmware.config_file import ConfigError, Use, check_files, load, named_files
 from firmware.config_paths import MQTT
 from firmware.config_words import say
+from firmware.core.chinese import chinese
 from firmware.language import language
 from firmware.wire.sign import exposure
 from hal.urls import masked
@@ -46,7 +47,7 @@ def main(args: argparse.Namespace) -> int:
         sys.stdout.write("".join(f"{name} = {value}\n" for name, value in listing(config)))
     missing = [] if args.no_files else check_files(config, spoken) or bad_certificates(config)
     for problem in missing:
-        sys.stderr.write(f"{args.file}: {problem}\n")
+        sys.stderr.write(f"{args.file}: {chinese(problem) if spoken == 'zh' else problem}\n")
     if missing:
         sys.stderr.write(f"{args.file}: {say(spoken, 'files', count=len(missing))}\n")
         return FILES

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from firmware.core.chinese import chinese
+
 # ruff: noqa: RUF001 - Chinese sentences have Chinese punctuation
 
 WORDS: dict[str, tuple[str, str]] = {
@@ -149,5 +151,7 @@ WORDS: dict[str, tuple[str, str]] = {
 
 
 def say(language: str, key: str, **values: object) -> str:
-    """The sentence of a key in "zh" or "en"."""
+    """The sentence of a key in "zh" or "en"; what the system said of a file is put into that language too."""
+    if language == "zh" and "why" in values:
+        values["why"] = chinese(str(values["why"]))
     return WORDS[key][0 if language == "zh" else 1].format(**values)

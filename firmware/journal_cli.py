@@ -266,7 +266,7 @@ class _TextLines:
         event = self._words.event(report.kind.zh, report.kind.en)
         flags = [("drill", report.drill), ("covert", report.covert), ("finished", kept.finished)]
         tags = "".join(f"  [{self._say(name)}]" for name, on in flags if on)
-        detail = "".join(f"  {name}={value}" for name, value in report.detail)
+        detail = f"  {self._words.detail(report.detail)}" if report.detail else ""
         return f"{self._time(report.raised)}  {report.code} {event}  {report.zone or '-'}  {report.id}{tags}{detail}"
 
     def _mark(self, mark: Mark) -> str:

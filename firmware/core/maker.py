@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from firmware.core.chinese import chinese
 from firmware.core.codes import CODES
 from firmware.core.effects import Effect, Say
 from firmware.core.report import Report, ReportId, Scalar
@@ -62,7 +63,9 @@ class Maker:
         return Report(own, kind.alarm, at, zone.spec.name, zone.incident or own, kind.covert, detail=detail)
 
     def words(self, key: str, **values: object) -> str:
-        """A sentence in the panel's language."""
+        """A sentence in the panel's language; what its parts told of a trouble is put into that language too."""
+        if self._language == "zh":
+            values |= {name: chinese(str(values[name])) for name in ("source", "why") if name in values}
         return say(self._language, key, **values)
 
     def say(self, key: str, **values: object) -> Say:

@@ -1,4 +1,4 @@
-"""What guard and technician read, in Chinese and in English. No other module of the panel holds a sentence for them."""
+"""What the core tells guard and technician, in Chinese and in English; reasons come from the parts: see `chinese`."""
 
 from __future__ import annotations
 

@@ -154,9 +154,9 @@ def as_lines(event: e.Shown, words: Words) -> list[str]:  # noqa: C901, PLR0911 
             return [f"{event.panel}  {words('lost', epoch=event.epoch, first=event.first, last=event.last)}"]
         case e.Warned():
             return [
-                f"{words('warning')} {event.panel}: {event.text}"
+                f"{words('warning')} {event.panel}: {words.reason(event.text)}"
                 if event.panel
-                else f"{words('warning')}: {event.text}"
+                else f"{words('warning')}: {words.reason(event.text)}"
             ]
         case e.Restored():
             return [words("restored", count=event.incidents)]
@@ -165,7 +165,7 @@ def as_lines(event: e.Shown, words: Words) -> list[str]:  # noqa: C901, PLR0911 
             return [
                 words("link-up", link=link)
                 if event.up and not event.why
-                else words("link-down", link=link, why=event.why)
+                else words("link-down", link=link, why=words.reason(event.why))
             ]
         case _:
             assert_never(event)
@@ -181,7 +181,7 @@ def health_text(event: e.HealthCame, words: Words) -> str:
         parts.append(words("open-incidents", count=health.open_incidents))
     if health.pending_alarms:
         parts.append(words("pending", count=health.pending_alarms))
-    return ", ".join(parts + list(health.troubles))
+    return ", ".join([*parts, *map(words.reason, health.troubles)])
 
 
 def event_text(report: ReceivedReport, words: Words) -> str:
@@ -222,7 +222,7 @@ def _report_line(event: e.ReportCame, words: Words) -> str:
     }
     tail = "".join(f" [{words(mark)}]" for mark, on in marks.items() if on)
     where = " ".join(part for part in (report.site.name, report.zone) if part)
-    detail = " ".join(f"{name}={value}" for name, value in report.detail)
+    detail = words.detail(report.detail)
     said = " ".join(part for part in (event_text(report, words), where, detail) if part)
     return f"{report.id}  {words(report.cls.value)} {report.code} {said}{tail}"
 

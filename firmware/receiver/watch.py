@@ -59,14 +59,15 @@ def main(args: argparse.Namespace) -> int:
         0 after an orderly end, 1 when the broker refuses the desk, 2 when the command line cannot be obeyed.
     """
     os.umask(os.umask(0o077) | 0o077)  # evidence and names of children are for this user alone
+    words = Words(language(args.lang))
     try:
-        with Watch(args) as watch:
+        with Watch(args, words) as watch:
             watch.run()
     except (UsageError, KeyFileError) as error:
-        sys.stderr.write(f"gatebooth watch: {error}\n")
+        sys.stderr.write(f"gatebooth watch: {words.reason(str(error))}\n")
         return 2
     except LinkRefused as error:
-        sys.stderr.write(f"gatebooth watch: {args.broker}: {error}\n")
+        sys.stderr.write(f"gatebooth watch: {args.broker}: {words.reason(str(error))}\n")
         return 1
     return 0
 
@@ -76,6 +77,7 @@ class Watch:
 
     Args:
         args: The command line.
+        words: In the person's language.
 
     Raises:
         UsageError: An option cannot be obeyed.
@@ -84,12 +86,12 @@ class Watch:
     Synchronization: the main thread.
     """
 
-    def __init__(self, args: argparse.Namespace) -> None:
+    def __init__(self, args: argparse.Namespace, words: Words) -> None:
         options.check_names(args)
         keys = PanelKeys(args.key_file)
         receiver_key = load_key(args.receiver_key_file) if args.receiver_key_file else None
         link = options.link_config(args)
-        self._words = Words(language(args.lang))
+        self._words = words
         self._desk = Desk(
             args.name, options.person(args), lambda: f"{args.name}-{secrets.token_hex(8)}", args.auto_accept
         )

@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from firmware.core.chinese import chinese
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 # ruff: noqa: RUF001 - Chinese sentences have Chinese punctuation
 
 WORDS: dict[str, tuple[str, str]] = {
@@ -66,6 +73,15 @@ class Words:
     def __call__(self, key: str, **values: object) -> str:
         """The words of a key."""
         return WORDS[key][self._column].format(**values)
+
+    def reason(self, text: str) -> str:
+        """Why something is out of order, as far as there are words for it in this language."""
+        return text if self._column else chinese(text)
+
+    def detail(self, detail: Iterable[tuple[str, object]]) -> str:
+        """The further facts of a report, its reasons in this language."""
+        told = ((name, self.reason(str(value)) if name in ("source", "why") else value) for name, value in detail)
+        return " ".join(f"{name}={value}" for name, value in told)
 
     def event(self, chinese: str, english: str) -> str:
         """The one of two texts that this language has."""
