@@ -19,7 +19,7 @@ from firmware.core.calls import Answer, Call, Outcome, Verdict, Word
 from firmware.core.codes import ReportClass
 from firmware.core.dialer import Dialer
 from firmware.core.effects import Health, Lead, Note, Reply, Transmit
-from firmware.core.facts import Beat, Echo, PathDown, PathUp, Receipt, Refused, TroubleOver
+from firmware.core.facts import Beat, Echo, PathDown, PathUp, Receipt, Refused, Trouble, TroubleOver
 from firmware.core.link import Due
 from firmware.core.report import RECEIVER_STEPS, Step
 from firmware.wire import dc09 as wire
@@ -168,16 +168,21 @@ class Dc09Path:
 
     def _open(self) -> None:
         try:
-            self._cipher = self._load_cipher()
+            self._load_cipher()
             self._line.open()
-        except (KeyFileError, LineError) as error:
+        except KeyFileError as error:
+            self._post(Trouble(f"path {self._path} key", f"dc09.key_file: {error}"))
+            self._lost(str(error))
+        except LineError as error:
             self._lost(str(error))
         self._reader = wire.AnswerReader(self._caller, self._cipher)
 
-    def _load_cipher(self) -> Cipher | None:
+    def _load_cipher(self) -> None:
         """With each connection, so that a mended key file is found. Without its key a path says nothing at all."""
         key_file = self._settings.key_file
-        return None if key_file is None else Cipher(load_aes_key(key_file, self._settings.key_encoding))
+        if key_file is not None:
+            self._cipher = Cipher(load_aes_key(key_file, self._settings.key_encoding))
+            self._post(TroubleOver(f"path {self._path} key"))
 
     def _give_up(self) -> None:
         self._line.close()
@@ -277,7 +282,7 @@ class Dc09Path:
             self._post(Receipt(self.receiver, report.id, Step.RECEIVED, ""))
         elif self._backlog is not None:
             self._backlog.done((report.id,))
-        if self._refusing:
+        if self._refusing and not report.covert:  # what a silent alarm brought must change nothing that shows
             self._refusing = False
             self._post(TroubleOver(f"path {self._path} receiver"))
 

@@ -136,8 +136,12 @@ def test_a_key_taken_for_the_other_writing_says_nothing_in_clear_and_tells_why(k
     rig = DialRig(centre.port, key_file=key_file, key_encoding="hex").start()
     with running(rig, centre):
         rig.press()
-        assert 'set path.dc09.key_encoding = "text"' in rig.expect(PathDown).why
+        trouble = rig.expect(Trouble)
+        assert trouble.source == "path dial key"
+        assert 'set path.dc09.key_encoding = "text"' in trouble.why
+        assert rig.expect(PathDown).path == "dial"
         key_file.write_text("4A" * 16)
+        assert rig.expect(TroubleOver).source == "path dial key"
         rig.expect(PathDown, lambda fact: "another key" in fact.why)
     assert centre.events.empty()
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import queue
 import socket
 import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 from pysiaalarm import SIAAccount
@@ -35,6 +37,18 @@ ZONES = {"booth-button": 1, "foot-bar": 2}
 PATIENCE_S = 15.0
 
 
+def first(source: queue.Queue[Any], fits: Callable[[Any], bool], seen: list[Any]) -> Any:
+    """The first that fits of what comes out of a queue; link tests do not prolong a test's patience."""
+    deadline_s = time.monotonic() + PATIENCE_S
+    while (left_s := deadline_s - time.monotonic()) > 0:
+        with contextlib.suppress(queue.Empty):
+            item = source.get(timeout=left_s)
+            seen.append(item)
+            if fits(item):
+                return item
+    raise AssertionError(f"not within {PATIENCE_S} s; came: {seen}")
+
+
 class Centre:
     """The receiver of the `pysiaalarm` package, on a thread of its own.
 
@@ -58,11 +72,10 @@ class Centre:
 
     def wait(self, code: str) -> Any:
         """The next event with a code; link tests (RP) are read past."""
-        while True:
-            event = self.events.get(timeout=PATIENCE_S)
-            if event.code == code:
-                return event
-            assert event.code == "RP", event
+        seen: list[Any] = []
+        found = first(self.events, lambda event: event.code != "RP", seen)
+        assert found.code == code, seen
+        return found
 
     def count(self, what: str) -> int:
         """How many bad frames it counted: "crc", "format", "timestamp", "account" or "code"."""
@@ -100,10 +113,7 @@ class Scripted:
 
     def frame(self, kind: bytes = b"SIA-DCS") -> bytes:
         """The next frame of a kind."""
-        while True:
-            frame = self.frames.get(timeout=PATIENCE_S)
-            if kind in frame:
-                return frame
+        return first(self.frames, lambda frame: kind in frame, [])
 
     def close(self) -> None:
         for sock in [self._listener, *self._open]:
@@ -190,14 +200,7 @@ class DialRig:
 
     def expect(self, kind: type, test: Callable[[Any], bool] = lambda _: True) -> Any:
         """The next fact of a kind that passes a test."""
-        while True:
-            try:
-                fact = self.facts.get(timeout=PATIENCE_S)
-            except queue.Empty:
-                raise AssertionError(f"no {kind.__name__}; came: {self.seen}") from None
-            self.seen.append(fact)
-            if isinstance(fact, kind) and test(fact):
-                return fact
+        return first(self.facts, lambda fact: isinstance(fact, kind) and test(fact), self.seen)
 
     def report(self, code: str = "PA", *, covert: bool = False, zone: str = "booth-button", **more: Any) -> Report:
         """A new report of now."""
