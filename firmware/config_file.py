@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, Union, get_args, get_origin, get
 from firmware.config import NAME, NAME_SHAPE, Config
 from firmware.config_paths import path_problems
 from firmware.config_words import say
+from firmware.core.words import pick
 from firmware.wire.dc09_key import Cipher, load_aes_key
 from firmware.wire.sign import KeyFileError, load_key
 from hal.urls import masked
@@ -231,7 +232,7 @@ class _Reader:
             return {}
         for name in value:
             if not re.fullmatch(NAME, name):
-                self._tell("name", f"{where}.{name}", shape=self._pick(NAME_SHAPE))
+                self._tell("name", f"{where}.{name}", shape=pick(self._language, NAME_SHAPE))
         return {name: self.record(hint, table, f"{where}.{name}") for name, table in value.items()}
 
     def _scalar(self, hint: Any, value: object, where: str, limits: Any) -> Any:
@@ -261,16 +262,13 @@ class _Reader:
         elif "choices" in limits and value not in limits["choices"]:
             self._tell("one-of", where, value=shown, known=", ".join(map(str, limits["choices"])))
         elif "pattern" in limits and not re.fullmatch(limits["pattern"], value):
-            self._tell("shape", where, value=shown, shape=self._pick(limits["shape"]))
+            self._tell("shape", where, value=shown, shape=pick(self._language, limits["shape"]))
         elif isinstance(value, str):
             return
         elif value < limits.get("low", -math.inf):
             self._tell("least", where, value=shown, limit=f"{limits['low']}{unit}")
         elif not value <= limits.get("high", math.inf):
             self._tell("most", where, value=shown, limit=f"{limits['high']}{unit}")
-
-    def _pick(self, shape: tuple[str, str]) -> str:
-        return shape[0 if self._language == "zh" else 1]
 
     def _kind(self, value: object) -> str:
         return say(self._language, _KINDS.get(type(value), "date"))

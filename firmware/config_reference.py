@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
 from firmware.config import Config
+from firmware.core.words import pick
 
 # ruff: noqa: RUF001 - Chinese sentences have Chinese punctuation
 
@@ -99,8 +100,7 @@ class _Page:
         if "choices" in limits:
             return ", ".join(self._toml(choice) for choice in limits["choices"])
         if "shape" in limits:
-            chinese, english = limits["shape"]
-            return str(chinese if self._language == "zh" else english)
+            return pick(self._language, limits["shape"])
         unit = f" {limits['unit']}" if "unit" in limits else ""
         if "low" in limits:
             return f"{limits['low']} … {limits['high']}{unit}"
@@ -109,7 +109,7 @@ class _Page:
         return {bool: "`true`, `false`", Path: self._say("file"), str: self._say("text")}.get(kind, "")
 
     def _say(self, key: str, **values: object) -> str:
-        return _WORDS[key][0 if self._language == "zh" else 1].format(**values)
+        return pick(self._language, _WORDS[key]).format(**values)
 
 
 def _present(hint: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from firmware.core.chinese import chinese
+from firmware.core.words import pick
 
 # ruff: noqa: RUF001 - Chinese sentences have Chinese punctuation
 
@@ -154,4 +155,4 @@ def say(language: str, key: str, **values: object) -> str:
     """The sentence of a key in "zh" or "en"; what the system said of a file is put into that language too."""
     if language == "zh" and "why" in values:
         values["why"] = chinese(str(values["why"]))
-    return WORDS[key][0 if language == "zh" else 1].format(**values)
+    return pick(language, WORDS[key]).format(**values)

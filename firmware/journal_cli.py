@@ -17,6 +17,7 @@ from firmware.adapters.journal import FOLDER
 from firmware.adapters.journal_reader import Gap, JournalReader, Kept, Row, Start
 from firmware.config_file import ConfigError, load
 from firmware.core.report import Mark, ReportId
+from firmware.core.words import pick
 from firmware.language import language
 from firmware.receiver.words import Words
 from firmware.wire.fields import UNPRINTABLE
@@ -71,7 +72,7 @@ _TEXTS = {
 
 
 def _say(spoken: str, key: str, **values: object) -> str:
-    return _TEXTS[key][0 if spoken == "zh" else 1].format(**values)
+    return pick(spoken, _TEXTS[key]).format(**values)
 
 
 class JournalCliError(Exception):

@@ -8,7 +8,7 @@ from firmware.core.chinese import chinese
 from firmware.core.codes import CODES
 from firmware.core.effects import Effect, Say
 from firmware.core.report import Report, ReportId, Scalar
-from firmware.core.words import say
+from firmware.core.words import pick, say
 from hal.types import Instant
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ class Maker:
         if report.covert:
             return []
         code = CODES[report.code]
-        return [self.say("event", zone=report.zone, event=code.zh if self._language == "zh" else code.en)]
+        return [self.say("event", zone=report.zone, event=pick(self._language, (code.zh, code.en)))]
 
     def _next(self) -> ReportId:
         self._seq += 1

@@ -61,5 +61,9 @@ WORDS: dict[str, tuple[str, str]] = {
 
 def say(language: str, key: str, **values: object) -> str:
     """The sentence of a key in "zh" or "en"."""
-    chinese, english = WORDS[key]
-    return (chinese if language == "zh" else english).format(**values)
+    return pick(language, WORDS[key]).format(**values)
+
+
+def pick(language: str, texts: tuple[str, str]) -> str:
+    """Of a text in (Chinese, English) the one in "zh" or "en"."""
+    return texts[0 if language == "zh" else 1]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from firmware.core.words import pick
+
 # ruff: noqa: RUF001 - Chinese sentences have Chinese punctuation
 
 WORDS: dict[str, tuple[str, str]] = {
@@ -51,4 +53,4 @@ WORDS: dict[str, tuple[str, str]] = {
 
 def say(language: str, key: str, **values: object) -> str:
     """The words of a key in "zh" or "en"."""
-    return WORDS[key][0 if language == "zh" else 1].format(**values)
+    return pick(language, WORDS[key]).format(**values)

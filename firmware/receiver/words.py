@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from firmware.core.chinese import chinese
+from firmware.core.words import pick
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -68,15 +69,15 @@ class Words:
     """The words of one language, "zh" or "en"."""
 
     def __init__(self, language: str) -> None:
-        self._column = 0 if language == "zh" else 1
+        self._language = language
 
     def __call__(self, key: str, **values: object) -> str:
         """The words of a key."""
-        return WORDS[key][self._column].format(**values)
+        return pick(self._language, WORDS[key]).format(**values)
 
     def reason(self, text: str) -> str:
         """Why something is out of order, as far as there are words for it in this language."""
-        return text if self._column else chinese(text)
+        return chinese(text) if self._language == "zh" else text
 
     def detail(self, detail: Iterable[tuple[str, object]]) -> str:
         """The further facts of a report, its reasons in this language."""
@@ -85,4 +86,4 @@ class Words:
 
     def event(self, chinese: str, english: str) -> str:
         """The one of two texts that this language has."""
-        return english if self._column else chinese
+        return pick(self._language, (chinese, english))
