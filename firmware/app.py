@@ -156,8 +156,10 @@ class App:
         for effect in self.panel.start(self._recovery.reports, self._recovery.marks, self._parts.clock.now()):
             self._obey(effect)
         self._crew.start()
+        armed = f"armed: panel {self._config.panel.id} epoch {self.epoch}, {len(self.panel.zones)} zones"
         self._parts.board.watchdog.ready()
-        log.info("armed: panel %s epoch %d, %d zones", self._config.panel.id, self.epoch, len(self.panel.zones))
+        self._parts.board.watchdog.status(armed)
+        log.info("%s", armed)
 
     def _connect(self) -> dict[str, Hand]:
         """An uplink for every path; the core tells which one carries faults and status."""

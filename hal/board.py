@@ -310,7 +310,7 @@ def _mock(clock: Clock, *, real_time: bool) -> _Backend:
         lambda spec: MockLoop(spec.name, clock),
         lambda spec: MockOutput(spec.name, clock),
         lambda _spec: MockConsole(real_time=real_time),
-        lambda: MockWatchdog(clock),
+        MockWatchdog,
     )
 
 

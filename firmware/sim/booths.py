@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from firmware.sim.language import Line, Scenario
 
 PANEL_KEY = "panel.key"
-PATH_KEYS = ("path", "receiver")
 
 _BOOTH = """
 [panel]

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 SIA_DCS, ADM_CID, NULL = "SIA-DCS", "ADM-CID", "NULL"
 AREA = 1
 """The partition that every zone of this panel belongs to; the panel's own reports have partition 0."""
-ZONE_MAX = 999
 FRAME_MAX = 4096
 """Bytes of the longest answer that is read."""
 PAD_MIN = 16

@@ -2,31 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from hal.ports import Clock
-
 
 class MockWatchdog:
     """Keeps what it was told.
 
-    Args:
-        clock: Dates the pets.
-
     Attributes:
         messages: In sd_notify's words: "READY=1", "STATUS=…", "STOPPING=1"; pets are only counted.
         pets: How often the owner loop reported.
-        last_pet_s: Monotonic time of the last pet, or None.
 
     Synchronization: any thread.
     """
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self) -> None:
         self.messages: list[str] = []
         self.pets = 0
-        self.last_pet_s: float | None = None
-        self._clock = clock
         self._closed = False
 
     def ready(self) -> None:
@@ -37,7 +26,6 @@ class MockWatchdog:
         """Tell that the owner loop still decides."""
         if not self._closed:
             self.pets += 1
-            self.last_pet_s = self._clock.now().mono_s
 
     def status(self, text: str) -> None:
         """One line for a person; line ends become blanks."""

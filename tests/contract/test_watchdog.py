@@ -7,7 +7,6 @@ import threading
 
 import pytest
 
-from hal.clock import SystemClock
 from hal.mock.watchdog import MockWatchdog
 from hal.pi.watchdog import SystemdWatchdog
 
@@ -49,7 +48,7 @@ def test_the_supervisor_hears_ready_pets_status_and_one_goodbye(supervised):
 
 
 def test_the_mock_takes_the_same_notes():
-    watchdog = MockWatchdog(SystemClock())
+    watchdog = MockWatchdog()
     speak(watchdog)
     assert watchdog.messages == ["READY=1", "STATUS=armed 2 zones", "STOPPING=1"]
     assert watchdog.pets == 1
