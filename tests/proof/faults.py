@@ -63,9 +63,8 @@ def disk_fault(kind: str, seed: int) -> Verdict:
         told = bool(bad.recovery.troubles or bad.of(Trouble))
         after.fault = None
     verdict = judge(Bench(after.calls(), config=config), _ledger(disk), damage_allowed=True)
-    verdict.accepted = len(_ledger(disk).owed)
     if kind == UNREADABLE and told:
-        verdict.destroyed, verdict.failures = verdict.lost, []
+        verdict.unpromised, verdict.failures = verdict.lost, []
         verdict.lost = verdict.returned = verdict.marks_lost = verdict.events_lost = 0
     if verdict.bad:
         verdict.failures.append(f"disk --kind '{kind}' --seed {seed}: {verdict.bad}")
@@ -102,14 +101,13 @@ def _flipped(disk: MemoryDisk, seed: int, rng: random.Random) -> Verdict:
     written = len(data.rstrip(b"\0")) or len(data)
     data[rng.randrange(written)] ^= 1 << rng.randrange(8)
     verdict = judge(Bench(after.calls(), config=config), ledger, damage_allowed=True)
-    verdict.accepted = len(ledger.owed)
     # A flipped bit destroys what was on the medium: one record of it, whatever that holds, is the price.
-    verdict.destroyed = verdict.lost + verdict.marks_lost + verdict.events_lost + verdict.returned
+    verdict.unpromised = verdict.lost
     allowed = dict.fromkeys(("lost", "marks_lost", "events_lost"), 1)
     over = {name: count for name, count in verdict.bad.items() if count > allowed.get(name, 0)}
     verdict.lost = verdict.marks_lost = verdict.events_lost = verdict.returned = 0
     if over and set(over) != {"returned"}:
-        verdict.lost = over.get("lost", 0)
+        verdict.lost, verdict.unpromised = over.get("lost", 0), 0
         verdict.failures.append(f"disk --kind 'bit flips' --seed {seed}: {over}")
     return verdict
 
@@ -186,7 +184,7 @@ def restored(seed: int, *, clock_right: bool) -> Verdict:
 
     Args:
         seed: Of everything.
-        clock_right: Whether the wall clock is right when the panel starts on the backup; else it stands at 1970.
+        clock_right: Whether the panel's wall clock is right at its starts; else it stood at 1970 at each of them.
     """
     rng = random.Random(f"{seed}/restored")
     config = SIZES[seed % len(SIZES)]
@@ -194,7 +192,12 @@ def restored(seed: int, *, clock_right: bool) -> Verdict:
     backup = disk
     for number in range(2 + rng.randint(1, 8)):
         utc_s += rng.uniform(60, 90 * 86400.0)
-        bench = Bench(disk.calls(), config=config, clock=HandClock(utc_s=utc_s), random53=lambda: rng.getrandbits(53))
+        bench = Bench(
+            disk.calls(),
+            config=config,
+            clock=HandClock(utc_s=utc_s if clock_right else 0.0),
+            random53=lambda: rng.getrandbits(53),
+        )
         bench.alarm()
         used.add(bench.recovery.epoch)
         bench.journal.close()
@@ -225,6 +228,5 @@ def shared_sector(seed: int) -> Verdict:
         if op[0] == "note":
             ledger.take(*op[1])
     verdict = judge(Bench(after.calls(), config=config), ledger, damage_allowed=True)
-    verdict.accepted = len(ledger.owed)
-    verdict.destroyed, verdict.lost = verdict.lost, 0
+    verdict.unpromised, verdict.lost = verdict.lost, 0
     return verdict

@@ -75,7 +75,7 @@ class Verdict:
 
     Attributes:
         trials: How many were judged.
-        accepted: How many messages had been accepted in them, where that is counted.
+        accepted: How many messages they had to keep, each counted anew in every trial.
         lost: Alarms accepted and not there.
         invented: Alarms, marks or events there that nobody stored, or not as they were stored.
         returned: Alarms there whose end was durable.
@@ -83,7 +83,7 @@ class Verdict:
         events_lost: Durable faults and status reports that are not there, and were neither sent nor told as dropped.
         epochs_reused: Starts that took an epoch that had been used.
         false_troubles: Damage told where there was none.
-        destroyed: Records that the fault itself destroyed on the medium.
+        unpromised: Alarms lost that nobody promised to keep: the fault had destroyed or hidden them on the medium.
         failures: How to play each bad trial again.
         slowest_s: Longest time from the end of a fault to the receipt, where that is measured.
     """
@@ -97,7 +97,7 @@ class Verdict:
     events_lost: int = 0
     epochs_reused: int = 0
     false_troubles: int = 0
-    destroyed: int = 0
+    unpromised: int = 0
     failures: list[str] = field(default_factory=list)
     slowest_s: float | None = None
 
@@ -125,7 +125,7 @@ COUNTS = (
     "events_lost",
     "epochs_reused",
     "false_troubles",
-    "destroyed",
+    "unpromised",
 )
 
 
@@ -140,6 +140,7 @@ def judge(bench: Bench, ledger: Ledger, *, damage_allowed: bool = False) -> Verd
     found = {report.id: report for report in bench.recovery.reports}
     verdict = Verdict(
         trials=1,
+        accepted=len(ledger.owed),
         lost=len(ledger.owed - set(found)),
         invented=_unlike(found.values(), ledger) + len(set(bench.recovery.marks) - ledger.marks),
         returned=len(ledger.gone & set(found)),

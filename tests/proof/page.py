@@ -74,9 +74,10 @@ def load() -> list[Row]:
 
 HEAD = """# Reliability
 
-What is promised when something fails, and how often that was tried. This page is written by `make proof` (about six
-minutes; as root it also cuts the power of a real ext4); a shorter run is part of `make test`. Seeds are fixed: a trial
-that fails prints how to play it again. `make proof PROOF_ARGS="cuts --seed 7"` runs one part with another seed.
+What is promised when something fails, and how often that was tried. This page is written by `make proof` (some eight
+minutes on two busy cores; as root it also cuts the power of a real ext4); a shorter run is part of `make test`. Seeds
+are fixed: a trial that fails prints how to play it again. `make proof PROOF_ARGS="cuts --seed 7"` runs one part with
+another seed.
 
 *Accepted* is an alarm that the panel called stored or brokered. *Lost* is one of these that a later start does not
 know, or that never reached the desk. *Invented* is one that nobody raised, or not as it was raised. Accepted alarms are
@@ -104,7 +105,8 @@ PARTS = {
 LIMITS = """## What is not promised
 
 - A medium that loses sectors it had synced, or reports a flush it has not done, loses what was in them. The journal
-  skips the damage, counts it and tells it; the rows marked *measured* say how much that was.
+  skips the damage, counts it and tells it; a damaged end looks like a write that was torn and is not told. The rows
+  marked *measured* say how much was lost.
 - An alarm called brokered while the disk takes nothing exists in the panel's memory and in the broker only. If both die
   before a receiver has answered, it is gone: *accepted* is then the broker's promise, and the table of the others shows
   what such a promise may be worth.
@@ -114,8 +116,8 @@ LIMITS = """## What is not promised
   told of damaged records although nothing that was owed is missing (counted as *false words* above).
 - Files deleted under a running panel are noticed within ten seconds and written again from memory. A cut of the power
   within these ten seconds takes what had been in them.
-- A state folder restored from an old backup on a panel whose wall clock is wrong too counts on from what it remembers:
-  its identities are used again. The desk warns that the epoch fell back.
+- A panel whose wall clock was never right, and whose state folder is restored from an old backup, counts on from what
+  it remembers: its identities are used again. The desk warns that the epoch fell back.
 """
 PEERS_HEAD = """## The same cuts, counted for others
 
@@ -157,8 +159,9 @@ def _peers(rows: list[Row]) -> str:
     lines = ["| store | cut by | cuts | accepted before a cut | lost at a cut | |", "|---|---|--:|--:|--:|---|"]
     for row in rows:
         name, _, by = row.fault.rpartition(": ")
-        accepted, _, lost = row.note.partition(" / ")
-        verdict = "lost nothing" if not row.lost else f"lost {100 * row.lost / max(1, row.accepted):.3g} %"
+        accepted, lost, times = row.note.split(" / ")
+        share = f"{100 * row.lost / max(1, row.accepted):.2g} %"
+        verdict = f"lost {share} in all, some at {times} of {row.trials} cuts" if row.lost else "lost nothing"
         lines.append(f"| {name} | {by} | {row.trials} | {accepted} | {lost} | {verdict} |")
     return "\n".join(lines) + "\n"
 
