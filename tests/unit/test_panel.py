@@ -704,6 +704,33 @@ def test_facts_from_the_future_are_taken_as_now():
     assert alarm.raised.mono_s == pytest.approx(100.0)
 
 
+# ── found by breaking the code on purpose ──
+
+
+def test_a_repetition_goes_over_the_paths_that_are_up_alone():
+    r = rig(paths=("wire", "radio"))
+    r.post(f.PathUp("radio"))
+    r.press()
+    assert [sent.path for sent in r.of(e.Transmit, r.pass_time(2.5))] == ["radio"]
+
+
+@pytest.mark.parametrize(("steps", "sounds"), [((), True), ((Step.RECEIVED,), True), ((Step.ACCEPTED,), False)])
+def test_after_a_power_cut_the_siren_sounds_again_until_a_person_has_accepted(steps, sounds):
+    before = rig()
+    before.press()
+    (alarm,) = before.stored("PA")
+    r = Rig(Panel(spec(), 8))
+    effects = r.start([alarm], [Mark(alarm.id, step, "110", "", before.now) for step in steps])
+    assert (shown(effects)[Role.SIREN] is Pattern.STEADY) == sounds
+    assert shown(effects)[Role.STROBE] is Pattern.FAST
+
+
+def test_evidence_of_an_incident_that_nobody_knows_is_shown_to_nobody():
+    r = rig()
+    (told,) = r.stored("LE", r.post(f.EvidenceSealed(ReportId("p1", 1, 99), 3, 900, "ab" * 32, complete=True)))
+    assert told.covert
+
+
 # ── a panel that was given another name ──
 
 
