@@ -16,6 +16,7 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING, Protocol
 
+from firmware.adapters.bucket import Bucket
 from firmware.core.effects import Capture, Seal
 from firmware.core.facts import EvidenceFile, EvidenceSealed, Trouble, TroubleOver
 from firmware.media import control
@@ -48,6 +49,12 @@ OUT_MAX = 2**20
 SOURCES = ("media", "microphone", "adapter spool", "adapter uploader")
 """Troubles that a child may report, beside those of the configured cameras."""
 TROUBLE = "media"
+READS_MAX = 16
+"""Reads before orders are looked at again."""
+WORDS_HZ, WORDS_BURST = 100.0, 2000
+"""Beats and files: a child says some ten a second, and all that it saved up when the panel was held up for minutes."""
+NEWS_HZ, NEWS_BURST = 8.0, 128
+"""Troubles and seals: each costs the thread that decides alarms some work, and no child may keep it busy."""
 
 
 class ChildProcess(Protocol):
@@ -172,6 +179,7 @@ class MediaLink:
         self._spawn = spawn
         self._child: ChildProcess | None = None
         self._lines = Lines()
+        self._words = self._news = Bucket(0.0, 0, clock.now().mono_s)
         self._out = bytearray()
         self._captures: dict[ReportId, Capture] = {}
         self._begun: set[ReportId] = set()
@@ -260,6 +268,8 @@ class MediaLink:
             self._retry()
             return
         self._lines = Lines()
+        self._words = Bucket(WORDS_HZ, WORDS_BURST, self._born_s)
+        self._news = Bucket(NEWS_HZ, NEWS_BURST, self._born_s)
         self._out.clear()
         self._dead = self._speaks = False
         self._out += control.encode_order(self._spec)
@@ -309,8 +319,8 @@ class MediaLink:
             del self._out[:sent]
 
     def _hear(self) -> None:
-        while self._child is not None:
-            data = self._child.receive()
+        for _ in range(READS_MAX):
+            data = None if self._child is None else self._child.receive()
             if data is None:
                 return
             if not data:
@@ -324,6 +334,7 @@ class MediaLink:
                 word = control.decode_word(line)
                 if not self._speaks:
                     self._greet()
+                self._count(word)
                 self._believe(word)
         except ControlError as error:
             self._bury(f"it said what no media process says: {error}")
@@ -336,6 +347,11 @@ class MediaLink:
         self._ledger.of("child")(TroubleOver(TROUBLE))
         if not self._young:
             self._relent()
+
+    def _count(self, word: Word) -> None:
+        bucket = self._words if isinstance(word, Beat | EvidenceFile) else self._news
+        if not bucket.take(self._clock.now().mono_s):
+            raise ControlError("far too much")
 
     def _believe(self, word: Word) -> None:
         match word:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from rigs.media_house import INCIDENT, PANEL, spec
 
-from firmware.adapters.media_link import BACKOFF_S, BIRTH_S, SILENCE_S, YOUNG_S, MediaLink
+from firmware.adapters.media_link import BACKOFF_S, BIRTH_S, NEWS_BURST, SILENCE_S, WORDS_BURST, YOUNG_S, MediaLink
 from firmware.core.effects import Capture, Seal
 from firmware.core.facts import EvidenceFile, EvidenceSealed, Trouble, TroubleOver
 from firmware.core.report import ReportId
@@ -249,6 +249,45 @@ def test_a_child_that_says_what_it_may_not_is_replaced(panel, line):
     assert first.killed
     assert len(panel.children) == 2
     assert [type(fact) for fact in panel.facts] == [Trouble, TroubleOver]
+
+
+@pytest.mark.parametrize(
+    ("words", "most"),
+    [
+        ([Beat()], WORDS_BURST),
+        ([FILE], WORDS_BURST),
+        ([Trouble("camera gate", "gone"), TroubleOver("camera gate")], NEWS_BURST),
+        ([SEALED], NEWS_BURST),
+    ],
+    ids=["beats", "files", "troubles", "seals"],
+)
+def test_a_child_that_never_stops_talking_is_replaced_before_an_alarm_is_late_by_it(panel, words, most):
+    panel.run(0.1)
+    child = panel.child
+    child.say(*words * (2 * most // len(words)))
+    for _ in range(2 * most):
+        panel.link.tick()
+    assert child.killed
+    assert len(panel.facts) <= most + 1
+    assert "far too much" in panel.facts[-1].why
+
+
+def test_orders_get_through_while_a_child_talks(panel):
+    panel.run(0.1)
+    panel.child.say(*[Beat()] * WORDS_BURST)
+    panel.link.tick()
+    panel.order(capture())
+    assert panel.child.said
+    assert panel.child.orders == [capture()]
+
+
+def test_what_a_child_saved_up_while_the_panel_stood_still_is_taken(panel):
+    panel.run(0.1)
+    panel.child.say(*[Beat(), Beat(), Beat(), Beat(), Beat(), FILE] * 180)
+    for _ in range(200):
+        panel.link.tick()
+    assert not panel.child.killed
+    assert panel.facts.count(FILE) == 180
 
 
 def test_what_a_child_complains_of_with_its_first_breath_stands(panel):
