@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import socket
 
 import pytest
 import siadc09.message
 from rigs.broker import free_port
-from rigs.dc09 import ACCOUNT, Centre, DialRig, Scripted, number, say
+from rigs.dc09 import ACCOUNT, Centre, DialRig, Scripted, number, path_config, say
 from rigs.uplink import ListBacklog, RigClock
 
+from firmware.adapters.dc09_line import TcpLine
 from firmware.core.effects import Lead, Note
 from firmware.core.facts import Echo, PathDown, PathUp, Receipt, Refused, Trouble, TroubleOver
 from firmware.core.report import Mark, Step
@@ -422,3 +424,12 @@ def test_each_frame_is_one_piece_on_the_wire():
             assert frame.count(b"\r") == 1
             assert frame.endswith(b"\r")
             assert len(frame) < 1000
+
+
+def test_no_frame_waits_in_the_kernel_for_the_one_before_it():
+    receiver = Scripted(acknowledge)
+    line = TcpLine(path_config(receiver.port))
+    line.open()
+    assert line._sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+    with running(line, receiver):
+        line.close()
