@@ -10,7 +10,6 @@ import logging
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Protocol, assert_never
 
 from firmware.adapters.backlog import Wake
@@ -29,6 +28,7 @@ from firmware.core.facts import Fact, Trouble
 from firmware.core.panel import Panel, PanelSpec
 from firmware.core.zone import ZoneSpec
 from firmware.loop import Inbox, Owner
+from firmware.version import own_version
 from firmware.wire.command import CommandGate
 from firmware.wire.report import Site
 from firmware.wire.sign import KEY_BYTES, load_key
@@ -303,11 +303,3 @@ def board_spec(config: Config, work_dir: Path) -> BoardSpec:
         console=ConsoleSpec(config.console.port, config.console.baud) if config.console else None,
         work_dir=work_dir,
     )
-
-
-def own_version() -> str:
-    """The installed version, or "source" when run from a checkout that was never installed."""
-    try:
-        return version("gatebooth")
-    except PackageNotFoundError:
-        return "source"

@@ -25,6 +25,10 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="gatebooth", description="alarm panel of a school's gate booth 校园警务室报警主机"
     )
+    parser.add_argument("--version", action="store_true", help="print the version 显示版本")
+    if chosen == "--version":
+        sys.stdout.write(f"gatebooth {importlib.import_module('firmware.version').own_version()}\n")
+        return 0
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, (module, english, chinese) in COMMANDS.items():
         sub = commands.add_parser(name, help=f"{english} {chinese}", description=f"{english} {chinese}")
