@@ -34,10 +34,10 @@ HOST_SHAPE = (
     "a host name or address alone, without mqtt://, port and spaces",
 )
 DEGREES_SHAPE = ('带引号的度数，如 "36.4789"', 'degrees in quotes, as "36.4789"')
-CAMERA = r"rtsps?://(\S*@)?[^@/:\s][^@\s]*|/dev/video\S*|test:"
+CAMERA = r"rtsps?://(\S*@)?[^@/:\s][^@\s]*|/dev/(video|v4l/)\S*|test:"
 CAMERA_SHAPE = (
-    "rtsp://主机/路径、rtsps://主机/路径、/dev/video0 或 test:",
-    "rtsp://HOST/PATH, rtsps://HOST/PATH, /dev/video0 or test:",
+    "rtsp://主机/路径、rtsps://主机/路径、/dev/video0、/dev/v4l/by-id/… 或 test:",
+    "rtsp://HOST/PATH, rtsps://HOST/PATH, /dev/video0, /dev/v4l/by-id/… or test:",
 )
 SOUND = r"test:|(?!test:|file:|https?:|rtsps?:|/).+"
 SOUND_SHAPE = ("声卡名称或其一部分，或 test:", "a sound device's name or a part of it, or test:")
@@ -250,8 +250,8 @@ class CameraConfig:
     """`[camera.NAME]`: one source of pictures."""
 
     url: str = key(
-        "rtsp://…, /dev/video0, or test: for the moving test picture.",
-        "rtsp://…、/dev/video0，或 test:（活动测试图像）。",
+        "A network camera, a V4L2 device (by-id names survive renumbering), or test: for the moving test picture.",
+        "网络摄像头、V4L2 设备（by-id 名称不因重新编号而变），或 test:（活动测试图像）。",
         high=500,
         pattern=CAMERA,
         shape=CAMERA_SHAPE,

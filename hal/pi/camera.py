@@ -26,7 +26,7 @@ class PiCamera:
 
     Args:
         name: The camera's name.
-        url: rtsp://…, rtsps://… or /dev/video0.
+        url: rtsp://…, rtsps://…, /dev/video0 or /dev/v4l/by-id/…, which keeps its name when devices are renumbered.
         clock: Dates the packets.
         transport: "tcp" or "udp", for RTSP.
         width: Wanted pixels, for V4L2.
@@ -42,7 +42,7 @@ class PiCamera:
     def __init__(
         self, name: str, url: str, clock: Clock, *, transport: str, width: int, height: int, rate_hz: int
     ) -> None:
-        if not url.startswith(("rtsp://", "rtsps://", "/dev/video")):
+        if not url.startswith(("rtsp://", "rtsps://", "/dev/video", "/dev/v4l/")):
             raise NotSupported(
                 f"camera {name}: {masked(url)!r} is no camera; use rtsp://…, rtsps://…, /dev/video0 or test:"
             )

@@ -44,6 +44,12 @@ def test_h264_is_asked_for_first_then_jpeg_then_anything(mocker):
     ]
 
 
+def test_a_camera_may_be_named_by_its_lasting_name(mocker):
+    driver = Driver(mocker)
+    open_camera(CameraSpec("door", "/dev/v4l/by-id/usb-x-index0", width=160, height=120), SystemClock()).open()
+    assert driver.asked[0] == ("/dev/v4l/by-id/usb-x-index0", "v4l2", "h264")
+
+
 def test_raw_pictures_are_encoded_in_the_wanted_size_and_rate(mocker):
     Driver(mocker)
     door = camera(width=160, height=120, rate_hz=5)
