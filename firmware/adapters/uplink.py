@@ -219,7 +219,7 @@ class Uplink:
     def _lost(self, why: str, *, overdue: bool = False) -> None:
         self.link.lost(self._clock.now().mono_s, self._random01(), overdue=overdue)
         self._heart.rest()
-        if self._backlog is not None:
+        if self._leads and self._backlog is not None:  # a resting path holds nothing of it: another one leads
             self._backlog.give_back()
         self._tell_down(why)
 

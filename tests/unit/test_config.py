@@ -287,7 +287,15 @@ def test_a_host_is_a_name_or_an_address_of_either_kind(host):
 
 
 @pytest.mark.parametrize(
-    "url", ["rtsp://10.0.0.9", "rtsps://u:p@ss@cam/live?x=1", "rtsp://[::1]:8554/s", "/dev/video0", "/dev/v4l/by-id/usb-x-index0", "test:"]
+    "url",
+    [
+        "rtsp://10.0.0.9",
+        "rtsps://u:p@ss@cam/live?x=1",
+        "rtsp://[::1]:8554/s",
+        "/dev/video0",
+        "/dev/v4l/by-id/usb-x-index0",
+        "test:",
+    ],
 )
 def test_a_camera_is_a_stream_a_device_or_the_test_picture(url):
     assert parse((GOOD + f'\n[camera.gate]\nurl = "{url}"\n').encode(), "x").camera["gate"].url == url
