@@ -5,8 +5,8 @@ message is a fixed binary header and one Opus frame. Everything here is read fro
 takes any bytes at all and answers with a checked value or `MediaWireError`.
 
 The `mac` of a header is HMAC-SHA256 over the canonical JSON of the header without it, keyed with the panel's key; since
-the header holds the file's SHA-256, it vouches for the whole file once that hash is checked. A receipt's `mac` is keyed
-with the key shared with that receiver.
+the header holds the SHA-256 of the chunk and of the whole file, it vouches for both: a recorded header with other bytes
+behind it would spoil a file again and again. A receipt's `mac` is keyed with the key shared with that receiver.
 """
 
 from __future__ import annotations
@@ -171,6 +171,7 @@ def encode_chunk(chunk: Chunk, key: bytes | None) -> bytes:
             "sha256": chunk.sha256,
             "offset": chunk.offset,
             "length": len(chunk.data),
+            "chunk_sha256": digest(chunk.data),
         },
         key,
     )
@@ -208,6 +209,8 @@ def decode_chunk(payload: bytes, key: bytes | None = None) -> Chunk:
     length = fields.integer("length", 1, CHUNK_MAX)
     if length != len(data):
         raise WireError("evidence header", "length", length, f"the {len(data)} bytes that follow")
+    if fields.text("chunk_sha256", 64, _HASH) != digest(data):
+        raise WireError("evidence header", "chunk_sha256", "another one", f"that of the {len(data)} bytes that follow")
     if chunk.offset + len(data) > chunk.size:
         raise WireError("evidence header", "offset", chunk.offset, f"inside a file of {chunk.size} bytes")
     return chunk

@@ -159,6 +159,7 @@ def header(**changes):
         "name": "a.jpg",
         "size": 10,
         "sha256": "0" * 64,
+        "chunk_sha256": media.digest(bytes(10)),
         "offset": 0,
         "length": 10,
     } | changes
@@ -179,6 +180,7 @@ LIES = {
     "unknown kind": header(kind="programme"),
     "source with a path": header(source="../x"),
     "hash with a path": header(sha256="../" + "0" * 61),
+    "hash of other bytes": header(chunk_sha256="0" * 64),
 }
 
 

@@ -81,6 +81,8 @@ def test_a_signed_chunk_is_read_without_a_key():
         {"length": 0},
         {"sha256": "AB" * 32},
         {"sha256": "ab"},
+        {"chunk_sha256": "0" * 64},
+        {"chunk_sha256": "AB" * 32},
         {"kind": "virus"},
         {"source": "../x"},
         {"incident": "booth-1/3"},
@@ -102,6 +104,17 @@ def test_a_header_changed_after_signing_is_refused():
     assert media.decode_chunk(changed).offset == 0
     with pytest.raises(media.MediaWireError, match="signature"):
         media.decode_chunk(changed, KEY)
+
+
+def test_other_bytes_behind_a_signed_header_are_refused():
+    message = media.encode_chunk(CHUNK, KEY)
+    with pytest.raises(media.MediaWireError, match="chunk_sha256"):
+        media.decode_chunk(message[:-1] + bytes((message[-1] ^ 1,)), KEY)
+
+
+def test_a_header_without_the_chunks_hash_vouches_for_nothing_and_is_refused():
+    with pytest.raises(media.MediaWireError, match="chunk_sha256"):
+        media.decode_chunk(rewritten(media.encode_chunk(CHUNK, None), chunk_sha256=...))
 
 
 @pytest.mark.parametrize("mac", [..., "", "é", 5, "0" * 64, ["0"]])
@@ -141,7 +154,9 @@ def test_no_bytes_at_all_raise_anything_else(payload):
 
 @given(
     st.dictionaries(
-        st.sampled_from(["v", "incident", "kind", "source", "name", "size", "sha256", "offset", "length", "mac"]),
+        st.sampled_from(
+            ["v", "incident", "kind", "source", "name", "size", "sha256", "offset", "length", "chunk_sha256", "mac"]
+        ),
         st.one_of(
             st.none(), st.integers(), st.text("/.ab\x00\ud800"), st.booleans(), st.lists(st.integers()), st.just(1)
         ),
