@@ -223,11 +223,13 @@ class MediaLink:
             return
         self._hear()
         self._flush()
-        if self._child is not None and self._dead:
+        if self._child is None:  # what it said was its end
+            return
+        if self._dead:
             self._bury("its line broke")
-        elif self._child is not None and now_s - self._heard_s >= self._patience_s():
+        elif now_s >= self._heard_s + self._patience_s():
             self._bury(f"it was silent for {now_s - self._heard_s:.1f} s and hangs")
-        elif self._speaks and now_s - self._born_s >= YOUNG_S:
+        elif self._speaks and now_s >= self._born_s + YOUNG_S:
             self._relent()
 
     def next_deadline(self) -> float:

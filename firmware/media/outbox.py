@@ -153,7 +153,7 @@ class Outbox:
         """Begin the offers that are due."""
         due = [offer for offer in self._offers.values() if offer.due_s <= now_s]
         for offer in due:
-            waited = now_s - offer.offered_s >= OFFER_S
+            waited = now_s >= offer.offered_s + OFFER_S
             quiet = {name for name in offer.missing if self._heard_s.get(name, -NEVER) < offer.offered_s}
             self._silent |= quiet if waited else set()
         for offer in due:

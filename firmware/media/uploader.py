@@ -174,7 +174,7 @@ class Uploader:
             self._take(event)
         if self._ready:
             self._send()
-        elif not self._complained and now_s - self._lost_s >= QUIET_S:
+        elif not self._complained and now_s >= self._lost_s + QUIET_S:
             self._complained = True
             self._post(Trouble("media", f"no connection for evidence and live sound: {self._why}"))
 

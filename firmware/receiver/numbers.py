@@ -64,7 +64,7 @@ class Numbers:
 
     def overdue(self, now_s: float) -> list[tuple[int, int]]:
         """Holes that have become losses since the last call, as (first, last)."""
-        lost = [hole for hole in self._holes if not hole.quiet and now_s - hole.since_s >= GAP_S]
+        lost = [hole for hole in self._holes if not hole.quiet and hole.since_s + GAP_S <= now_s]
         for hole in lost:
             hole.quiet = True
         return [(hole.first, hole.last) for hole in lost]

@@ -36,6 +36,13 @@ def test_a_hole_is_told_once_and_only_after_its_time():
     assert book.overdue(GAP_S * 9) == []
 
 
+@given(st.floats(0.0, 1e7))
+def test_at_the_deadline_that_it_names_a_hole_is_told(now_s):
+    book = fed(1, 5, now_s=now_s)
+    assert book.overdue(book.next_deadline()) == [(2, 4)]
+    assert book.next_deadline() == float("inf")
+
+
 def test_a_filled_hole_is_never_told():
     book = fed(1, 4, 2, 3)
     assert book.overdue(GAP_S) == []

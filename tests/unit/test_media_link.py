@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from rigs.media_house import INCIDENT, PANEL, spec
 
 from firmware.adapters.media_link import BACKOFF_S, BIRTH_S, NEWS_BURST, SILENCE_S, WORDS_BURST, YOUNG_S, MediaLink
@@ -53,8 +55,8 @@ class PaperChild:
 
 
 class Panel:
-    def __init__(self, tmp_path, **changes):
-        self.clock = VirtualClock(500.0)
+    def __init__(self, tmp_path, start_s=500.0, **changes):
+        self.clock = VirtualClock(start_s)
         self.facts, self.children, self.refuse = [], [], 0
         self.link = MediaLink(
             spec(1883, tmp_path, **changes), clock=self.clock, post=self.facts.append, spawn=self._spawn
@@ -133,6 +135,22 @@ def test_a_child_that_is_gone_is_replaced_at_once_and_its_captures_are_ordered_a
     assert panel.child.orders == [CaptureAgain(capture())]
     assert [type(fact) for fact in panel.facts] == [Trouble, TroubleOver]
     assert "SIGKILL" in panel.facts[0].why
+
+
+def test_the_end_of_a_grown_child_is_not_taken_back_in_the_same_moment(panel):
+    panel.run(YOUNG_S + 1)
+    panel.child.said.append(b"")
+    panel.link.tick()
+    assert [type(fact) for fact in panel.facts] == [Trouble]
+
+
+@given(st.floats(0.0, 1e7))
+def test_at_its_own_deadline_a_silent_child_is_replaced(tmp_path_factory, born_s):
+    panel = Panel(tmp_path_factory.getbasetemp(), start_s=born_s)
+    panel.link.tick()
+    panel.clock.advance_to(panel.link.next_deadline())
+    panel.link.tick()
+    assert panel.child.killed
 
 
 def test_a_child_that_is_silent_for_a_second_is_killed_and_replaced(panel):
