@@ -14,6 +14,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from typing import TYPE_CHECKING, Protocol
 
 from firmware.adapters.bucket import Bucket
@@ -42,7 +43,7 @@ YOUNG_S = 5.0
 """A child that dies before this age was not well born; the next one waits a little."""
 BACKOFF_S = (0.0, 0.0, 1.0, 2.0, 4.0, 8.0, 10.0)
 """Pause by the number of children in a row that died young."""
-STATUS_S = 0.05
+STATUS_S, STATUS_POLL_S = 0.05, 0.005
 CLOSE_S = 3.0
 """What a child has to end its files when the panel stops."""
 OUT_MAX = 2**20
@@ -85,7 +86,9 @@ class ChildProcess(Protocol):
 
 
 class OsChild:
-    """A real child: `python -m firmware.media` on one end of a socket pair.
+    """A real child: `python -m firmware.media` on one end of a socket pair, with a group of processes of its own.
+
+    Its libraries may start helpers; they are in that group and end with it.
 
     Synchronization: one thread, and one that lives as long as the child: the kernel kills the child when the thread
         that started it ends.
@@ -94,12 +97,14 @@ class OsChild:
     def __init__(self) -> None:
         ours, theirs = socket.socketpair()
         self._socket = ours
+        self._own_end = False
         ours.setblocking(False)  # noqa: FBT003 - the socket's own word
         with theirs:
             self._process = subprocess.Popen(  # noqa: S603 - our own module and two numbers
                 [sys.executable, "-m", "firmware.media", "--fd", str(theirs.fileno()), "--parent", str(os.getpid())],
                 pass_fds=(theirs.fileno(),),
                 stdin=subprocess.DEVNULL,
+                start_new_session=True,
                 # Few heaps: its threads allocate little, and each heap would keep megabytes.
                 env=os.environ | {"MALLOC_ARENA_MAX": "2"},
             )
@@ -131,14 +136,13 @@ class OsChild:
 
     def kill(self) -> str:
         """See `ChildProcess.kill`."""
-        # Its line closes a moment before its status is known.
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(STATUS_S)
-        ended = self._process.poll()
-        self._process.kill()
-        self._process.wait()
+        if self._process.returncode is None:
+            self._own_end = self._ends_within(STATUS_S)  # its line closes a moment before its status is known
+            os.killpg(self.pid, signal.SIGKILL)
+            self._process.wait()
         self._socket.close()
-        if ended is None:
+        ended = self._process.returncode
+        if not self._own_end:
             return "it was killed"
         return f"signal {signal.Signals(-ended).name}" if ended < 0 else f"exit status {ended}"
 
@@ -146,9 +150,18 @@ class OsChild:
         """See `ChildProcess.finish`."""
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_WR)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(timeout_s)
+        if self._process.returncode is None:
+            self._ends_within(timeout_s)
         self.kill()
+
+    def _ends_within(self, timeout_s: float) -> bool:
+        """Wait for its end and leave its status where it is: until that is taken no other group can have its number."""
+        until_s = time.monotonic() + timeout_s
+        while os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+            if time.monotonic() >= until_s:
+                return False
+            time.sleep(STATUS_POLL_S)
+        return True
 
 
 class MediaLink:

@@ -170,6 +170,41 @@ def test_a_child_does_not_outlive_its_panel(tmp_path):
     panel.stdout.close()
 
 
+@pytest.fixture
+def helper(tmp_path, monkeypatch):
+    """A library's helper process inside the child, which holds the child's line open too."""
+    note, wrapper = tmp_path / "helper.pid", tmp_path / "python"
+    wrapper.write_text(f'#!/bin/sh\nsleep 600 &\necho $! > {note}\nexec {sys.executable} "$@"\n')
+    wrapper.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(wrapper))
+    return lambda: os.pidfd_open(int(note.read_text()))
+
+
+def end_by_panel(child):
+    assert child.kill() == "it was killed"
+
+
+def end_by_itself(child):
+    watched = os.pidfd_open(child.pid)
+    os.kill(child.pid, signal.SIGKILL)
+    assert wait_for_end(watched)
+    assert child.kill() == "signal SIGKILL"
+
+
+def end_in_order(child):
+    child.finish(10.0)
+    assert child.kill() == "exit status 0"
+
+
+@pytest.mark.parametrize("end", [end_by_panel, end_by_itself, end_in_order])
+def test_what_the_child_started_ends_with_it(end, helper):
+    child = OsChild()
+    listen(child, Watched(), 1)
+    watched = helper()
+    end(child)
+    assert wait_for_end(watched)
+
+
 def wait_for_end(pidfd, timeout_s=10.0):
     try:
         return bool(select.select([pidfd], [], [], timeout_s)[0])
