@@ -45,7 +45,6 @@ SWITCH_S = 0.001
 """How long one Python thread may keep the others waiting: a fifth of the usual, for alarms' sake."""
 STDOUT, STDERR = 1, 2
 CONSOLE_WAIT_S = 0.5
-CONSOLE_RETRY_S = 5.0
 STOP_STEP_S = 0.02
 
 
@@ -227,7 +226,7 @@ class Process:
         console = self._app.console
         while console is not None and not self._stopping.is_set():
             if not console.read(CONSOLE_WAIT_S):
-                self._stopping.wait(CONSOLE_RETRY_S)
+                self._stopping.wait(console.pause_s)
 
     def _take_stdin(self) -> None:
         for text in sys.stdin:

@@ -125,7 +125,7 @@ class Board:
     Attributes:
         loops: By name; those that could not be opened are missing.
         outputs: By name; those that could not be opened are missing.
-        console: None when none is configured or it could not be opened.
+        console: None when none is configured or its library is missing; a port that is not there says so when read.
         watchdog: The supervisor, or one that has nobody to tell.
         clock: The board's clocks.
         faults: (what, why) of everything that could not be opened; what is "loop NAME", "output NAME" or "console".

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 ARGUMENTS = {"reset": 3, "bell-off": 1, "status": 0}
 """Least number of words after each verb: reset ZONE|all NAME REASON…, bell-off NAME, status."""
+RETRY_S = (0.5, 1.0, 2.0, 5.0)
+"""Pauses before a line that is lost, or was never there, is tried again; the last one goes on."""
 OWN_KEPT, OWN_COMPARED = 16, 60
 """What was written last, by its beginning: a loose or looped-back receive wire brings it back as if it were typed."""
 
@@ -41,7 +43,7 @@ class Console:
         self._line = line
         self._language = language
         self._post = post
-        self._count = 0
+        self._count = self._failures = 0
         self._lost = self._closed = False
         self._own: collections.deque[str] = collections.deque(maxlen=OWN_KEPT)
 
@@ -67,14 +69,21 @@ class Console:
         try:
             text = self._line.read_line(timeout_s)
         except DeviceLost as error:
+            self._failures += 1
             self._lose(error)
             return False
+        self._failures = 0
         if self._lost:
             self._lost = False
             self._post(TroubleOver("console"))
         if text is not None and text.strip()[:OWN_COMPARED] not in self._own:
             self._obey(text.strip())
         return True
+
+    @property
+    def pause_s(self) -> float:
+        """How long to leave a lost line alone before the next `read`."""
+        return RETRY_S[min(self._failures, len(RETRY_S)) - 1] if self._failures else 0.0
 
     def _obey(self, text: str) -> None:
         try:

@@ -62,8 +62,6 @@ console {} takes no text: {}
     控制台 {} 写不出去：{}
 console {} at {} baud cannot be opened: {}
     控制台 {}（{} 波特）无法打开：{}
-console {} is gone
-    控制台 {} 已断开
 console {} is gone: {}
     控制台 {} 已断开：{}
 it is readable but has nothing to read

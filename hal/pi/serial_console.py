@@ -21,14 +21,12 @@ _WRITE_LIMIT_S: Final = 1.0
 class SerialConsole:
     """A terminal at the other end of a serial cable, 8 bits, no parity, no flow control.
 
-    A port that was lost is opened again by the next `read_line`, so that an adapter may be plugged in again.
+    A port that is not there yet, is held by another process or was lost is opened by a later `read_line`: an adapter
+    may be plugged in at any time.
 
     Args:
         port: The device, as /dev/ttyAMA0.
         baud: Bits a second.
-
-    Raises:
-        DeviceLost: No such port, or another process holds it.
 
     Synchronization: `read_line` and `close` from one thread, `write` from any.
     """
@@ -39,7 +37,9 @@ class SerialConsole:
         self._splitter = LineSplitter()
         self._writing = threading.Lock()
         self._closed = False
-        self._serial: serial.Serial | None = self._open()
+        self._why = ""
+        self._serial: serial.Serial | None = None
+        self._open()
 
     def read_line(self, timeout_s: float) -> str | None:
         """One line, or None when none came in time."""
@@ -69,16 +69,18 @@ class SerialConsole:
             if self._serial is not None:
                 self._serial.close()
 
-    def _open(self) -> serial.Serial:
+    def _open(self) -> None:
         try:
-            return serial.Serial(self._port, self._baud, timeout=0, write_timeout=_WRITE_LIMIT_S, exclusive=True)
+            self._serial = serial.Serial(
+                self._port, self._baud, timeout=0, write_timeout=_WRITE_LIMIT_S, exclusive=True
+            )
         except (serial.SerialException, OSError, ValueError) as error:
-            raise DeviceLost(f"console {self._port} at {self._baud} baud cannot be opened: {_words(error)}") from error
+            self._why = f"console {self._port} at {self._baud} baud cannot be opened: {_words(error)}"
 
     def _reopened(self) -> serial.Serial:
         with self._writing:
             if self._serial is None and not self._closed:
-                self._serial = self._open()
+                self._open()
             return self._check_open()
 
     def _wait(self, port: serial.Serial, pause_s: float) -> bool:
@@ -104,13 +106,14 @@ class SerialConsole:
             if self._serial is not None:
                 self._serial.close()
             self._serial = None
-        return DeviceLost(f"console {self._port} is gone: {why}")
+            self._why = f"console {self._port} is gone: {why}"
+            return DeviceLost(self._why)
 
     def _check_open(self) -> serial.Serial:
         if self._closed:
             raise DeviceLost(f"console {self._port} is closed")
         if self._serial is None:
-            raise DeviceLost(f"console {self._port} is gone")
+            raise DeviceLost(self._why)
         return self._serial
 
 

@@ -140,10 +140,11 @@ def test_a_work_folder_that_cannot_be_written_is_told(tmp_path):
     board.close()
 
 
-def test_a_console_that_cannot_be_opened_is_a_fault_and_no_more():
+def test_a_console_that_is_not_there_is_asked_for_again_and_keeps_nothing_else_from_opening():
     board = open_kind("pi", console=ConsoleSpec("/dev/no-such-port"))
-    assert board.console is None
-    assert board.faults[0][0] == "console"
+    assert board.faults == ()
+    with pytest.raises(DeviceLost, match="no-such-port"):
+        board.console.read_line(0.0)
     assert set(board.loops) == {"booth-button", "tamper"}
     board.close()
 

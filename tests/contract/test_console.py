@@ -186,13 +186,33 @@ def test_a_simulated_adapter_that_was_plugged_in_again_is_read_again():
 
 
 def test_a_port_that_is_not_there_is_named():
-    with pytest.raises(DeviceLost, match="console /dev/no-such-port at 9600 baud cannot be opened: there is no"):
-        SerialConsole("/dev/no-such-port", 9600)
+    console = SerialConsole("/dev/no-such-port", 9600)
+    for use in (lambda: console.read_line(0.0), lambda: console.write("hello\n")):
+        with pytest.raises(DeviceLost, match="console /dev/no-such-port at 9600 baud cannot be opened: there is no"):
+            use()
 
 
-def test_a_port_that_another_program_holds_is_refused():
+def test_an_adapter_that_is_plugged_in_after_the_start_is_read(tmp_path):
+    port = tmp_path / "ttyUSB0"
+    console = SerialConsole(str(port), 115200)
+    with pytest.raises(DeviceLost, match="ttyUSB0"):
+        console.read_line(0.0)
+    with SerialPair() as pair:
+        port.symlink_to(pair.port)
+        assert console.read_line(0.0) is None
+        pair.type(b"status\r")
+        assert console.read_line(SOON_S) == "status"
+        console.write("here\n")
+        assert pair.shown(b"\r\n") == b"here\r\n"
+        console.close()
+
+
+def test_a_port_that_another_program_holds_is_refused_until_that_one_lets_it_go():
     with SerialPair() as pair:
         first = SerialConsole(pair.port, 115200)
+        second = SerialConsole(pair.port, 115200)
         with pytest.raises(DeviceLost, match=f"{pair.port} .* another program holds it"):
-            SerialConsole(pair.port, 115200)
+            second.read_line(0.0)
         first.close()
+        assert second.read_line(0.0) is None
+        second.close()

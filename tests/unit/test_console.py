@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from rigs.serial_pair import SerialPair
 
-from firmware.adapters.console import Console
+from firmware.adapters.console import RETRY_S, Console
 from firmware.core.effects import Reply, Say
 from firmware.core.facts import Command, Trouble, TroubleOver
 from hal.errors import DeviceLost
+from hal.pi.serial_console import SerialConsole
 
 
 class Line:
@@ -102,6 +104,42 @@ def test_a_lost_line_is_one_trouble_and_its_return_another():
     line.lost = False
     assert console.read(0)
     assert facts == [Trouble("console", "serial /dev/ttyUSB0 is gone"), TroubleOver("console")]
+
+
+def test_a_lost_line_is_tried_again_less_and_less_often_and_at_once_when_it_was_back():
+    console, line, _ = typed()
+    assert console.pause_s == 0
+    line.lost = True
+    pauses = []
+    for _ in range(6):
+        console.read(0)
+        pauses.append(console.pause_s)
+    assert pauses == [*RETRY_S, RETRY_S[-1], RETRY_S[-1]]
+    line.lost = False
+    console.read(0)
+    line.lost = True
+    console.read(0)
+    assert console.pause_s == RETRY_S[0]
+
+
+def test_an_adapter_that_is_plugged_in_after_the_start_ends_its_trouble_and_is_obeyed(tmp_path):
+    port, facts = tmp_path / "ttyUSB0", []
+    serial = SerialConsole(str(port), 115200)
+    console = Console(serial, "en", facts.append)
+    console.handle(Say("armed"))
+    assert not console.read(0)
+    with SerialPair() as pair:
+        port.symlink_to(pair.port)
+        assert console.read(0)
+        pair.type(b"status\r")
+        assert console.read(10)
+        serial.close()
+    missing = f"console {port} at 115200 baud cannot be opened: there is no such device; is it plugged in, "
+    assert facts == [
+        Trouble("console", missing + "and is this its name?"),
+        TroubleOver("console"),
+        Command("console-1", "console", "status", "", "", ""),
+    ]
 
 
 def test_a_line_that_the_panel_itself_gave_back_is_no_trouble():
