@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from firmware.media.clip import Clip, FileId
@@ -58,11 +58,14 @@ class Plan:
 
 @dataclass(slots=True)
 class _Names:
-    taken: set[str] = field(default_factory=set)
+    """Names that sort by time, also when monotonic time began anew with the power: the epoch rises at every start."""
+
+    epoch: int
+    taken: set[str]
 
     def make(self, source: str, kind: str, time_s: float) -> str:
-        stem, ms = f"{_UNSAFE.sub('-', source.lower())}-{kind}", max(0, round(time_s * 1000))
-        while (name := f"{stem}-{ms:012d}.{_EXTENSION[kind]}") in self.taken:
+        end, ms = f"{_UNSAFE.sub('-', source.lower())}-{kind}.{_EXTENSION[kind]}", max(0, round(time_s * 1000))
+        while (name := f"{self.epoch:010d}-{ms:012d}-{end}") in self.taken:
             ms += 1
         self.taken.add(name)
         return name
@@ -77,6 +80,7 @@ class Course:
         plan: How much.
         rings: The cameras' pictures by name.
         sound: The microphone's sound, if there is one.
+        epoch: The panel's present one.
         sink: Takes files and live frames.
         clock: For dates.
         complain: Called with a camera's name and why its pictures cannot be kept.
@@ -93,6 +97,7 @@ class Course:
         rings: dict[str, PictureRing],
         sound: SoundTrack | None,
         *,
+        epoch: int,
         sink: Sink,
         clock: Clock,
         complain: Callable[[str, str], None],
@@ -106,7 +111,7 @@ class Course:
         self._sink = sink
         self._clock = clock
         self._complain = complain
-        self._names = _Names(set(taken))
+        self._names = _Names(epoch, set(taken))
         self._start_s = clock.now().mono_s
         self._lanes = {name: Lane(ring, self._start_s + plan.clip_s, self._start_s) for name, ring in rings.items()}
         self._sound_clip: Clip | None = None

@@ -43,6 +43,7 @@ class MediaEngine:
         cameras: Names.
         sound_hz: The microphone's rate, or None without one.
         media: How much belongs to an incident.
+        epoch: The panel's present one.
         clock: Both clocks.
         codecs: Makes encoders and decoders.
         sink: Takes files and live sound.
@@ -57,12 +58,14 @@ class MediaEngine:
         sound_hz: int | None,
         media: MediaConfig,
         *,
+        epoch: int,
         clock: Clock,
         codecs: Codecs,
         sink: Sink,
         post: Callable[[Fact], None],
     ) -> None:
         self._plan = Plan(media.pre_roll_s, media.stills_s, media.clip_s)
+        self._epoch = epoch
         self._capture_s = media.capture_s
         self._clock = clock
         self._sink = sink
@@ -189,6 +192,7 @@ class MediaEngine:
             self._plan,
             self._rings,
             self._sound,
+            epoch=self._epoch,
             sink=self._sink,
             clock=self._clock,
             complain=lambda camera, why: self._complain(f"camera {camera}", why),

@@ -369,6 +369,7 @@ class InlineChild:
             tuple(camera.name for camera in spec.cameras),
             None if spec.microphone is None else spec.microphone.rate_hz,
             spec.media,
+            epoch=spec.epoch,
             clock=self._clock,
             codecs=FfmpegCodecs(),
             sink=self._outlet,

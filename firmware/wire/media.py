@@ -44,7 +44,7 @@ RECEIPT_MAX = 2048
 OPUS_MAX = 1275
 """Longest Opus packet of one frame (RFC 6716, section 3.4)."""
 
-_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}(\.[a-z0-9]{1,8}){1,2}", re.ASCII)
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,79}(\.[a-z0-9]{1,8}){1,2}", re.ASCII)
 _SOURCE = PANEL_PATTERN
 _HASH = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _LIVE = struct.Struct(">BBHIQ")

@@ -348,7 +348,7 @@ def test_without_a_camera_the_sound_is_kept_and_the_trouble_names_it(broker, des
         panel.until(EvidenceSealed)
         desk.kept.until(lambda row: row[1] == "sound")
     assert why in trouble.why.lower()
-    with av.open(io.BytesIO(next(data for name, data in desk.files.items() if "-sound-" in name))) as container:
+    with av.open(io.BytesIO(next(data for name, data in desk.files.items() if "-sound." in name))) as container:
         assert sum(frame.samples for frame in container.decode(audio=0)) > 24_000
 
 

@@ -105,8 +105,19 @@ class MemorySink:
 class Bench:
     """Plays a flashing picture and a beep into an engine, both from the same zero."""
 
-    def __init__(self, *, cameras=("gate",), sound=True, real=False, sound_late_s=0.03, picture_late_s=0.06, **media):
-        self.clock = VirtualClock(1000.0)
+    def __init__(
+        self,
+        *,
+        cameras=("gate",),
+        sound=True,
+        real=False,
+        sound_late_s=0.03,
+        picture_late_s=0.06,
+        epoch=3,
+        start_s=1000.0,
+        **media,
+    ):
+        self.clock = VirtualClock(start_s)
         self.sink = MemorySink(self.clock)
         self.facts = []
         settings = {"pre_roll_s": 10.0, "stills_s": 5.0, "clip_s": 6.0, "capture_s": 600.0} | media
@@ -114,6 +125,7 @@ class Bench:
             cameras,
             RATE_HZ if sound else None,
             MediaConfig(**settings),
+            epoch=epoch,
             clock=self.clock,
             codecs=FfmpegCodecs() if real else FakeCodecs(),
             sink=self.sink,
@@ -121,7 +133,7 @@ class Bench:
         )
         self.cameras = list(cameras)
         self.sound = sound
-        self.zero_s = 1000.0
+        self.zero_s = start_s
         self.sound_late_s, self.picture_late_s = sound_late_s, picture_late_s
         self.extradata, self.rows = pictures.encoded(40)
         self.next_row = dict.fromkeys(cameras, 0)

@@ -9,9 +9,10 @@ from rigs import pictures
 from rigs.media import INCIDENT, Bench, FakeCodecs, FakeEncoder
 
 from firmware.core.facts import Trouble, TroubleOver
-from firmware.core.report import ReportId
+from firmware.core.report import SEQ_MAX, ReportId
 from firmware.media.codecs import CodecError
 from firmware.media.engine import INCIDENTS_MAX
+from firmware.wire import media
 from hal.types import VideoFormat
 
 
@@ -36,6 +37,30 @@ def test_the_first_still_comes_within_a_second_and_then_one_a_second():
     kept = sorted(at for key, at in bench.sink.kept_s.items() if "still" in key[1])
     assert kept[0] - 1015.0 < 1.0
     assert [round(kept[0] + number, 1) for number in range(5)] == pytest.approx(kept, abs=0.15)
+
+
+def test_names_sort_by_time_also_when_the_clock_began_anew_in_between():
+    files = {}
+    for epoch, start_s in ((999, 5000.0), (1_795_344_389, 10.0), (1_795_344_390, 1000.0)):
+        bench = Bench(cameras=("yard", "gate"), epoch=epoch, start_s=start_s)
+        bench.run(8)
+        bench.capture()
+        bench.run(3)
+        files |= {name: (epoch, round(file.first_s * 1000)) for (_, name), file in bench.sink.files.items()}
+    times = [files[name] for name in sorted(files)]
+    assert len(times) >= 12
+    assert times == sorted(times)
+
+
+def test_the_longest_name_is_one_that_the_wire_takes():
+    camera = "c" * 32
+    bench = Bench(cameras=(camera,), epoch=SEQ_MAX, start_s=1e10)
+    bench.run(8)
+    bench.capture()
+    bench.run(1)
+    assert bench.sink.files
+    for _, name in bench.sink.files:
+        assert media.file_name(name) == name
 
 
 def test_a_still_shows_the_newest_picture():
