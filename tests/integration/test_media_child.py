@@ -362,7 +362,7 @@ def test_a_network_camera_that_answers_404_hangs_and_comes_back(broker, desk, tm
         with house(spec(broker.port, tmp_path / "evidence", cameras=cameras)) as panel:
             assert "404" in panel.until(Trouble, source="camera yard").why
             panel.capture()
-            desk.kept.until(lambda row: row[1] == "still" and row[2].startswith("gate"))
+            desk.kept.until(lambda row: row[1] == "still" and "-gate-" in row[2])
             server.hang()
             panel.until(Trouble, 20.0, source="camera gate")
             server.wake()
