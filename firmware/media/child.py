@@ -6,6 +6,7 @@ import logging
 import random
 import signal
 import socket
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from firmware.core.effects import Capture, Seal
@@ -73,19 +74,29 @@ class Replace(Exception):  # noqa: N818 - what the panel is to do
     """A library hangs in a thread of this process: only another process helps."""
 
 
+@dataclass(frozen=True, slots=True)
+class Devices:
+    """How the child comes by its camera and microphone: from the board, or from a bench that plays them."""
+
+    camera: Callable[[CameraSpec, Clock], Camera] = open_camera
+    microphone: Callable[[MicrophoneSpec, Clock], AudioIn] = open_microphone
+
+
 class Child:
     """All of the child, from its socket on.
 
     Args:
         channel: To the panel; its first line is the `MediaSpec`.
         clock: Both clocks.
+        devices: Where camera and microphone come from.
 
     Synchronization: `run` on the main thread.
     """
 
-    def __init__(self, channel: socket.socket, clock: Clock) -> None:
+    def __init__(self, channel: socket.socket, clock: Clock, devices: Devices) -> None:
         self._channel = channel
         self._clock = clock
+        self._devices = devices
         self._inbox = Inbox()
         self._lines = Lines()
         self._out = bytearray()
@@ -297,7 +308,7 @@ class Child:
             sound = MicrophoneSpec(spec.microphone.device, spec.microphone.rate_hz)
 
             def make() -> AudioIn:
-                return open_microphone(sound, self._clock)
+                return self._devices.microphone(sound, self._clock)
 
             self._microphone = MicrophoneKeeper(make, self._clock, self._inbox.put, self._inbox.put)
             self._microphone.start()
@@ -305,7 +316,7 @@ class Child:
     def _camera_maker(self, camera: NamedCamera) -> Callable[[], Camera]:
         config = camera.config
         spec = CameraSpec(camera.name, config.url, config.transport, config.width, config.height, config.rate_hz)
-        return lambda: open_camera(spec, self._clock)
+        return lambda: self._devices.camera(spec, self._clock)
 
     def _watch(self) -> None:
         for name, readers in self._readers.items():
@@ -338,9 +349,9 @@ class Child:
         return status
 
 
-def main(fd: int) -> int:
+def main(fd: int, devices: Devices = Devices()) -> int:
     """Run a child on an inherited socket; the process's exit status."""
     # A terminal's Ctrl-C and a supervisor's SIGTERM reach the whole group; the panel decides when its child ends.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    return Child(socket.socket(fileno=fd), SystemClock()).run()
+    return Child(socket.socket(fileno=fd), SystemClock(), devices).run()

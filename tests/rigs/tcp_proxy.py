@@ -10,6 +10,10 @@ import time
 from dataclasses import dataclass, field
 
 CHUNK = 65536
+SLOW_CHUNK = 1024
+SLOW_QUEUE_S = 0.3
+"""What a slow link holds in its own memory, as a modem does; the rest waits at the sender."""
+SLOW_PAUSE_S = 0.005
 
 
 @dataclass(order=True)
@@ -37,6 +41,10 @@ class TcpProxy:
         """Of every byte, each way."""
         self.swallow = False
         """Take everything and carry nothing: the link that looks alive."""
+        self.refuse = False
+        """Reset whoever connects."""
+        self.bits_s = 0
+        """Carry only so many bits a second, each way; 0: all."""
         self.chunk = CHUNK
         """Bytes carried at once; 1 makes a trickle."""
         self.connections = 0
@@ -44,6 +52,8 @@ class TcpProxy:
         self._peer: dict[socket.socket, socket.socket] = {}
         self._parcels: list[_Parcel] = []
         self._number = 0
+        self._near: set[socket.socket] = set()
+        self._free_s = {True: 0.0, False: 0.0}
         self._lock = threading.Lock()
         self._cut = False
         self._closing = False
@@ -81,31 +91,43 @@ class TcpProxy:
     def _pause_s(self) -> float:
         if not self._parcels:
             return 0.02
+        if self.bits_s:  # sockets that may not be read yet would wake the selector at once
+            time.sleep(SLOW_PAUSE_S)
         return min(0.02, max(0.0, self._parcels[0].due_s - time.monotonic()))
 
     def _accept(self) -> None:
         near, _ = self._listener.accept()
+        if self.refuse:
+            _reset(near)
+            return
         try:
             far = socket.create_connection(self._target, 5)
         except OSError:
             near.close()
             return
         self.connections += 1
+        self._near.add(near)
         for one, other in ((near, far), (far, near)):
             one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._peer[one] = other
             self._selector.register(one, selectors.EVENT_READ)
 
     def _carry(self, sock: socket.socket) -> None:
+        upwards = sock in self._near
+        if self.bits_s and self._free_s[upwards] > time.monotonic() + SLOW_QUEUE_S:
+            return
         try:
-            data = sock.recv(min(self.chunk, CHUNK))
+            data = sock.recv(min(self.chunk, SLOW_CHUNK if self.bits_s else CHUNK))
         except OSError:
             data = b""
         if not data:
             self._drop(sock)
         elif not self.swallow:
             self._number += 1
-            parcel = _Parcel(time.monotonic() + self.delay_s, self._number, self._peer[sock], data)
+            sent_s = time.monotonic()
+            if self.bits_s:
+                sent_s = self._free_s[upwards] = max(sent_s, self._free_s[upwards]) + 8 * len(data) / self.bits_s
+            parcel = _Parcel(sent_s + self.delay_s, self._number, self._peer[sock], data)
             heapq.heappush(self._parcels, parcel)
 
     def _deliver(self) -> None:
@@ -122,12 +144,17 @@ class TcpProxy:
         for end in (sock, other):
             if end is not None:
                 self._peer.pop(end, None)
+                self._near.discard(end)
                 self._selector.unregister(end)
-                end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
-                end.close()
+                _reset(end)
 
     def _drop_all(self) -> None:
         for sock in list(self._peer):
             if sock in self._peer:
                 self._drop(sock)
         self._parcels.clear()
+
+
+def _reset(sock: socket.socket) -> None:
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+    sock.close()
