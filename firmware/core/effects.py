@@ -119,11 +119,14 @@ class Health:
         open_incidents: How many incidents are latched.
         pending_alarms: Alarm reports that some receiver has not acknowledged.
         troubles: What is out of order, by source.
+        glitches: Zones whose loop left its level without holding another, and how often since the start: interference
+            and tired contacts show here before they show as anything else.
     """
 
     open_incidents: int
     pending_alarms: int
     troubles: tuple[str, ...]
+    glitches: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

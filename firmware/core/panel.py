@@ -378,7 +378,9 @@ class Panel:
                 return self._tell_health(now)
 
     def _tell_health(self, now: Instant) -> list[Effect]:
-        state = Health(len(self.ledger.open()), self.ledger.pending(), tuple(sorted(self.troubles)))
+        counts = ((name, zone.debounce.glitches) for name, zone in self.zones.items())
+        glitches = tuple((name, count) for name, count in counts if count)
+        state = Health(len(self.ledger.open()), self.ledger.pending(), tuple(sorted(self.troubles)), glitches)
         changed, self._health = state != self._health, state
         due = now.mono_s >= self._health_s
         if not (changed or due):

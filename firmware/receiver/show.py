@@ -116,6 +116,7 @@ def as_object(event: e.Shown) -> dict[str, Any]:  # noqa: C901, PLR0911 - the ta
                 "open_incidents": health.open_incidents,
                 "pending_alarms": health.pending_alarms,
                 "troubles": list(health.troubles),
+                "glitches": dict(health.glitches),
             }
         case e.ResultCame(result=result):
             panel, command = result.panel, result.command

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from firmware.core.report import SEQ_MAX
-from firmware.wire.fields import PANEL_PATTERN, UNPRINTABLE, Fields, WireError, parse_object
+from firmware.wire.fields import NAME_PATTERN, PANEL_PATTERN, UNPRINTABLE, Fields, WireError, parse_object
 from firmware.wire.report import Stamp, clean, read_stamp
 from firmware.wire.sign import seal, verify
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 HEALTH_MAX = 64 * 1024
 TROUBLES_MAX = 64
 TROUBLE_TEXT_MAX = 200
+ZONES_MAX = 256
 _COUNT_MAX = 1_000_000
 
 
@@ -32,6 +33,7 @@ class ReceivedHealth:
         open_incidents: Latched incidents.
         pending_alarms: Alarm reports that some receiver has not acknowledged.
         troubles: What is out of order.
+        glitches: Zones that saw interference, and how often since the panel's start.
     """
 
     panel: str
@@ -41,6 +43,7 @@ class ReceivedHealth:
     open_incidents: int
     pending_alarms: int
     troubles: tuple[str, ...]
+    glitches: tuple[tuple[str, int], ...] = ()
 
 
 def encode_health(health: Health, *, panel: str, epoch: int, now: Instant, key: bytes | None) -> bytes:
@@ -57,6 +60,7 @@ def encode_health(health: Health, *, panel: str, epoch: int, now: Instant, key: 
             "open_incidents": health.open_incidents,
             "pending_alarms": health.pending_alarms,
             "troubles": [clean(trouble, TROUBLE_TEXT_MAX) for trouble in health.troubles[:TROUBLES_MAX]],
+            "glitches": {zone: min(count, _COUNT_MAX) for zone, count in health.glitches[:ZONES_MAX]},
         },
         key,
     )
@@ -87,7 +91,15 @@ def decode_health(payload: bytes, key: bytes | None) -> ReceivedHealth:
         open_incidents=fields.integer("open_incidents", 0, _COUNT_MAX) if online else 0,
         pending_alarms=fields.integer("pending_alarms", 0, _COUNT_MAX) if online else 0,
         troubles=_read_troubles(found.get("troubles")) if online else (),
+        glitches=_read_glitches(fields.nested("glitches")) if online and fields.has("glitches") else (),
     )
+
+
+def _read_glitches(found: Fields) -> tuple[tuple[str, int], ...]:
+    zones = [zone for zone, _ in found.items()]
+    if len(zones) > ZONES_MAX or not all(NAME_PATTERN.fullmatch(zone) for zone in zones):
+        raise WireError("health", "glitches", zones, f"counts of at most {ZONES_MAX} zones by name")
+    return tuple((zone, found.integer(zone, 0, _COUNT_MAX)) for zone in zones)
 
 
 def _read_troubles(found: Any) -> tuple[str, ...]:

@@ -679,6 +679,17 @@ def test_health_follows_changes_within_a_second_and_repeats_every_half_minute():
     assert len(again) >= 2
 
 
+def test_glitches_are_counted_in_the_health_and_are_no_alarm():
+    r = rig()
+    r.pass_time(1)
+    for _ in range(3):
+        r.level("booth-button", LoopState.ALARM)
+        r.pass_time(0.015)
+        r.release()
+    assert r.stored("PA") == []
+    assert r.of(e.Health, r.pass_time(30))[-1].glitches == (("booth-button", 3),)
+
+
 def test_an_idle_panel_asks_to_be_woken_seldom():
     r = echoed()
     r.pass_time(120)

@@ -261,12 +261,12 @@ def test_what_a_result_says_is_read_again():
 
 
 def test_what_health_says_is_read_again():
-    health = Health(2, 3, ("journal", "camera gate"))
+    health = Health(2, 3, ("journal", "camera gate"), (("booth-button", 50),))
     payload = encode_health(health, panel="school-17", epoch=3, now=NOW, key=KEY)
     schema.check("health", json.loads(payload))
     read = decode_health(payload, KEY)
     assert (read.online, read.epoch, read.troubles) == (True, 3, health.troubles)
-    assert (read.open_incidents, read.pending_alarms) == (2, 3)
+    assert (read.open_incidents, read.pending_alarms, read.glitches) == (2, 3, health.glitches)
     assert read.at is not None
     assert read.at.mono_ms == 1_000_500
 
@@ -283,6 +283,18 @@ def test_a_hundred_troubles_are_cut_and_the_schema_holds():
     payload = encode_health(health, panel="p", epoch=1, now=NOW, key=None)
     schema.check("health", json.loads(payload))
     assert len(decode_health(payload, None).troubles) == 64
+
+
+@pytest.mark.parametrize("glitches", ["x", {"Booth Button": 1}, {"a": "1"}, {"a": -1}, {"a": True}], ids=repr)
+def test_glitches_that_are_none_are_refused(glitches):
+    payload = changed(encode_health(Health(0, 0, ()), panel="p", epoch=1, now=NOW, key=None), glitches=glitches)
+    with pytest.raises(WireError, match="health: glitches"):
+        decode_health(payload, None)
+
+
+def test_health_of_a_panel_that_counts_no_glitches_is_read():
+    payload = changed(encode_health(Health(0, 0, ()), panel="p", epoch=1, now=NOW, key=None), glitches=None)
+    assert decode_health(payload, None).glitches == ()
 
 
 @pytest.mark.parametrize("troubles", [None, "x", [1], ["x" * 201], ["a\nb"], ["x"] * 65], ids=repr)
