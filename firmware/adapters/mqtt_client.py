@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from paho.mqtt.client import Client
     from paho.mqtt.properties import Properties
 
+    from firmware.adapters.mqtt_reports import ReportClient
     from firmware.config import PathConfig, TlsConfig
     from hal.types import Instant
 
@@ -72,7 +73,7 @@ class ConnectOptions:
     tls: TlsConfig | None
     keepalive_s: int
 
-    def client(self, client_id: str) -> Client:
+    def client(self, client_id: str) -> ReportClient:
         """A fresh paho client, not connected, without a thread; it queues nothing of its own.
 
         Raises:
@@ -81,10 +82,10 @@ class ConnectOptions:
         from paho.mqtt import client as paho
         from paho.mqtt.enums import CallbackAPIVersion
 
-        from firmware.mqtt import SturdyClient
+        from firmware.adapters.mqtt_reports import ReportClient
 
         five = self.protocol == "5"
-        made = SturdyClient(
+        made = ReportClient(
             CallbackAPIVersion.VERSION2,
             client_id=client_id,
             clean_session=None if five else True,

@@ -1,8 +1,8 @@
 """MQTT through paho, as a pipe: no thread, no queue, a fresh client for every connection.
 
-paho is driven from the uplink's own thread: a publication is written to the socket inside `publish`, and `wait` sleeps
-on the order mailbox and the socket together. Whatever a client still held dies with its connection, so nothing is ever
-sent again behind the back of the one who decides.
+paho is driven from the uplink's own thread: a publication is written to the socket inside `publish` unless another one
+follows at once, and `wait` sleeps on the order mailbox and the socket together. Whatever a client still held dies with
+its connection, so nothing is ever sent again behind the back of the one who decides.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from paho.mqtt.properties import Properties
     from paho.mqtt.reasoncodes import ReasonCode
 
+    from firmware.adapters.mqtt_reports import ReportClient
     from firmware.config import PathConfig
     from hal.ports import Clock
 
@@ -58,7 +59,7 @@ class MqttPipe(Pipe):
         self._config = config
         self._client_id = client_id(panel, config.name)
         self._clock = clock
-        self._client: Client | None = None
+        self._client: ReportClient | None = None
         self._options: ConnectOptions | None = None
         self._poll = select.poll()
         self._fd = -1
@@ -90,11 +91,10 @@ class MqttPipe(Pipe):
         self._stirred = True
         self._chores_s = now.mono_s + CHORES_S
 
-    def publish(self, token: int, letter: Letter) -> None:
+    def publish(self, token: int, letter: Letter, *, more: bool = False) -> None:
         """See `Pipe.publish`."""
         if self._client is not None:
-            info = self._client.publish(letter.topic, letter.payload, qos=1, retain=letter.retain)
-            self._tokens[info.mid] = token
+            self._tokens[self._client.send(letter.topic, letter.payload, retain=letter.retain, more=more)] = token
 
     def drive(self) -> list[PipeEvent]:
         """See `Pipe.drive`."""
@@ -147,7 +147,7 @@ class MqttPipe(Pipe):
 
     # ── driving paho ───────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _drive(self, client: Client) -> None:
+    def _drive(self, client: ReportClient) -> None:
         if self._stirred:
             self._stirred = False
             self._read(client)
@@ -158,7 +158,7 @@ class MqttPipe(Pipe):
             self._chores_s = now_s + CHORES_S
             client.loop_misc()
 
-    def _read(self, client: Client) -> None:
+    def _read(self, client: ReportClient) -> None:
         for _ in range(READS_MAX):
             failed = client.loop_read()
             sock = client.socket()
@@ -169,14 +169,14 @@ class MqttPipe(Pipe):
             if announced > HUGE:
                 self._fail(f"the broker announced a packet of {announced} bytes; none may have over {HUGE}")
                 return
-            if not _more(sock):
+            if not client.has_unread and not _more(sock):
                 return
         self._stirred = True
 
-    def _attach(self, client: Client) -> None:
+    def _attach(self, client: ReportClient) -> None:
         client.on_connect = self._on_connect
         client.on_subscribe = self._on_subscribe
-        client.on_publish = self._on_publish
+        client.on_answer = self._on_answer
         client.on_message = self._on_message
         client.on_disconnect = self._on_disconnect
         client.on_log = self._on_log
@@ -189,7 +189,7 @@ class MqttPipe(Pipe):
         self._poll = select.poll()
         if client is None:
             return
-        for name in ("connect", "subscribe", "publish", "message", "disconnect", "log", "socket_close"):
+        for name in ("connect", "subscribe", "answer", "message", "disconnect", "log", "socket_close"):
             setattr(client, f"on_{name}", None)
         sock = client.socket()
         if orderly and sock is not None:
@@ -257,11 +257,10 @@ class MqttPipe(Pipe):
         client.on_log = None  # it costs a formatted line a packet
         self._events.append(Ready(self._receive_maximum, complaint, self._notice))
 
-    def _on_publish(self, _client: Client, _userdata: Any, mid: int, reason: ReasonCode, _properties: Any) -> None:
+    def _on_answer(self, mid: int, reason: int) -> None:
         token = self._tokens.pop(mid, None)
         if token is not None:
-            code = reason.value
-            self._events.append(Answered(token, code, str(reason) if code else ""))
+            self._events.append(Answered(token, reason, _name_of(reason) if reason else ""))
 
     def _on_message(self, _client: Client, _userdata: Any, message: MQTTMessage) -> None:
         try:
@@ -299,6 +298,13 @@ class MqttPipe(Pipe):
     def _on_log(self, _client: Client, _userdata: Any, _level: int, text: str) -> None:
         if text.startswith("failed to receive on socket"):
             self._last_error = text.partition(": ")[2]
+
+
+def _name_of(reason: int) -> str:
+    from paho.mqtt.packettypes import PacketTypes  # noqa: PLC0415 - with the first connection
+    from paho.mqtt.reasoncodes import ReasonCode  # noqa: PLC0415 - with the first connection
+
+    return str(ReasonCode(PacketTypes.PUBACK, identifier=reason))
 
 
 def _how(protocol: str) -> Any:

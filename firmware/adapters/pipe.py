@@ -94,8 +94,14 @@ class Pipe(Protocol):
         """
         ...
 
-    def publish(self, token: int, letter: Letter) -> None:
-        """Write a publication out; never blocks or raises: a dead connection is told by `Lost`."""
+    def publish(self, token: int, letter: Letter, *, more: bool = False) -> None:
+        """Write a publication out; never blocks or raises: a dead connection is told by `Lost`.
+
+        Args:
+            token: Names it in the answer.
+            letter: What is published.
+            more: The next call is another `publish`, and this one may wait for it: they travel together.
+        """
         ...
 
     def drive(self) -> list[PipeEvent]:

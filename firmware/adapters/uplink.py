@@ -330,8 +330,12 @@ class Uplink:
     def _pump(self) -> None:
         while True:
             now = self._clock.now()
-            while (out := self.link.pull(now.mono_s)) is not None:
-                self._pipe.publish(out.token, self._letter(out.item, now))
+            out = self.link.pull(now.mono_s)
+            while out is not None:
+                letter, after = self._letter(out.item, now), self.link.pull(now.mono_s)
+                together = after is not None and isinstance(out.item, Event)  # an alarm waits for nothing
+                self._pipe.publish(out.token, letter, more=together)
+                out = after
             hungry = self.link.appetite() if self._leads else 0
             reports = self._backlog.take(hungry) if hungry and self._backlog is not None else []
             if not reports:

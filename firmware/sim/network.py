@@ -275,7 +275,7 @@ class SimPipe(Pipe):
         self.close()
         self._connection = self._broker.connect(self, subscribe, will, self._config.keepalive_s)
 
-    def publish(self, token: int, letter: Letter) -> None:
+    def publish(self, token: int, letter: Letter, *, more: bool = False) -> None:  # noqa: ARG002 - all leave at once
         """See `Pipe.publish`."""
         if self._connection is not None:
             self._broker.publish(self._connection, token, letter)

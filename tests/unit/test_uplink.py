@@ -39,6 +39,7 @@ class ToldPipe:
         self.tell = []
         self.sent: list[tuple[int, Letter]] = []
         self.beats: list[tuple[int, Letter]] = []
+        self.together = 0
         self.log = []
 
     def open(self, subscribe, will):
@@ -47,7 +48,8 @@ class ToldPipe:
         if self.refusal:
             raise PipeError(self.refusal)
 
-    def publish(self, token, letter):
+    def publish(self, token, letter, *, more=False):
+        self.together += more
         (self.beats if letter.topic.endswith("/beat") else self.sent).append((token, letter))
 
     def drive(self):
@@ -230,6 +232,21 @@ def test_events_go_back_when_the_connection_breaks_and_are_done_when_the_broker_
     rig.say(Ready(65535))
     rig.say(Answered(rig.pipe.sent[-1][0], 0, ""))
     assert backlog.log == ["back", (2,)]
+
+
+def test_events_travel_together_and_an_alarm_alone():
+    backlog = ListBacklog()
+    rig = Rig(backlog).up()
+    events = [Report(ReportId("p", 3, seq), "RR", rig.clock.now(), "") for seq in range(1, 20)]
+    backlog.add(events)
+    rig.uplink.handle(Wake())
+    while len(rig.pipe.sent) < 5:  # the first answers open the window
+        rig.say(*[Answered(token, 0, "") for token, _ in rig.pipe.sent])
+    together = rig.pipe.together
+    assert together > 0
+    rig.press(seq=50)
+    assert decode_report(rig.pipe.sent[-1][1].payload, None).id.seq == 50
+    assert rig.pipe.together == together
 
 
 def test_a_result_for_a_command_that_never_came_here_is_not_sent(rig):
