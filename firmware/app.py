@@ -21,11 +21,12 @@ from firmware.adapters.journal import FOLDER, Journal
 from firmware.adapters.outputs import Outputs
 from firmware.adapters.ring_files import REAL, Disk
 from firmware.adapters.uplink import Uplink
-from firmware.config_paths import DC09, zone_numbers
+from firmware.config_paths import DC09, carries, zone_numbers
 from firmware.core import effects as e
 from firmware.core.commands import CONSOLE
 from firmware.core.facts import Fact, Trouble
 from firmware.core.panel import Panel, PanelSpec
+from firmware.core.path import PathSpec
 from firmware.core.zone import ZoneSpec
 from firmware.loop import Inbox, Owner
 from firmware.version import own_version
@@ -285,13 +286,20 @@ def panel_spec(config: Config) -> PanelSpec:
         panel=config.panel.id,
         language=config.panel.language,
         zones=zones,
-        paths=tuple(path.name for path in config.path),
+        paths=tuple(path_spec(path) for path in config.path),
         receivers=tuple(receiver.name for receiver in config.receiver),
         resend_s=config.alarm.resend_s,
         siren_s=config.sounder.siren_s,
         capture_s=config.media.capture_s,
         version=own_version(),
     )
+
+
+def path_spec(path: PathConfig) -> PathSpec:
+    """What the core needs of a path."""
+    if path.dc09 is None:
+        return PathSpec(path.name)
+    return PathSpec(path.name, path.dc09.interval_s, path.dc09.receiver, carries=carries(path))
 
 
 def board_spec(config: Config, work_dir: Path) -> BoardSpec:

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 from firmware.adapters.mqtt_client import connect_options
 from firmware.adapters.pipe import PipeError
 from firmware.config_file import ConfigError, Use, check_files, load, named_files
-from firmware.config_paths import MQTT
+from firmware.config_paths import MQTT, carries
 from firmware.config_words import say
 from firmware.core.chinese import chinese
+from firmware.core.path import ECHO_S
 from firmware.language import language
 from firmware.wire.sign import exposure
 from hal.urls import masked
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 GOOD, BAD, FILES = 0, 1, 2
 CAMERAS_MIN = 2
 """DB15/T 3968-2025."""
+GRADES = ((20.0, "SP6"), (90.0, "SP5, DP4"), (180.0, "SP4, DP3"), (1800.0, "SP3, DP2"))
+"""Reporting times of EN 50136-1, seconds: single path, and the primary path of two."""
+SLOWEST = "SP2, DP1"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -83,12 +87,32 @@ def notes(config: Config, spoken: str) -> list[str]:
     found += [say(spoken, "unencrypted", name=path.name) for path in config.path if path.tls is None and not path.dc09]
     clear = [path.name for path in config.path if path.dc09 and path.dc09.key_file is None]
     found += [say(spoken, "dc09-clear", name=name) for name in clear]
+    found += _pace(config, spoken)
     if config.panel.key_file is None:
         found.append(say(spoken, "unsigned-panel"))
     if len(config.camera) < CAMERAS_MIN:
         found.append(say(spoken, "few-cameras", count=len(config.camera)))
     secrets = [file for _, file, use in named_files(config) if use is not Use.CERTIFICATE]
     return found + [exposure(file) for file in secrets if exposure(file)]
+
+
+def _pace(config: Config, spoken: str) -> list[str]:
+    """How late a loss is told over paths that speak less often than the strictest grade asks."""
+    found = []
+    for path in config.path:
+        lost_s = 0.0 if path.dc09 is None else path.dc09.interval_s + ECHO_S
+        if path.dc09 is not None and lost_s > GRADES[0][0]:
+            grade = next((name for limit_s, name in GRADES if lost_s <= limit_s), SLOWEST)
+            interval = path.dc09.interval_s
+            found.append(say(spoken, "dc09-slow", name=path.name, interval=interval, seconds=lost_s, grade=grade))
+    leader = next(path for path in config.path if carries(path))
+    if leader.dc09 is not None:
+        dialled = {path.dc09.receiver for path in config.path if path.dc09 is not None}
+        others = ", ".join(receiver.name for receiver in config.receiver if receiver.name not in dialled)
+        if others:
+            values = {"name": leader.name, "receiver": leader.dc09.receiver, "others": others}
+            found.append(say(spoken, "dc09-leads", **values))
+    return found
 
 
 def listing(config: Config) -> list[tuple[str, str]]:

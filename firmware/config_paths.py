@@ -29,6 +29,11 @@ def zone_numbers(config: Config) -> dict[str, int]:
     return {name: next(free) if zone.number is None else zone.number for name, zone in config.zone.items()}
 
 
+def carries(path: PathConfig) -> bool:
+    """Whether faults and status may go over a path, so that it can lead."""
+    return path.dc09 is None or path.dc09.reports == "all"
+
+
 def _stray(path: PathConfig) -> list[Problem]:
     return [] if path.dc09 is None else [("dc09-stray", {"name": path.name})]
 
@@ -64,9 +69,8 @@ def _together(config: Config) -> list[Problem]:
     if config.path and not mqtt:
         reached = {path.dc09.receiver for path in config.path if path.dc09 is not None}
         found += [("unreached", {"name": item.name}) for item in config.receiver if item.name not in reached]
-    first = config.path[0] if config.path else None
-    if first is not None and first.dc09 is not None and first.dc09.reports != "all":
-        found.append(("dc09-first", {"name": first.name}))
+    if config.path and not any(carries(path) for path in config.path):
+        found.append(("no-carrier", {"name": config.path[0].name}))
     return found + _media(config, mqtt)
 
 

@@ -91,9 +91,9 @@ WORDS: dict[str, tuple[str, str]] = {
         "path {name} 与 {other} 的主机、端口和用户编号 {account} 相同；请改一个，或删去一个",
         "path {name} has host, port and account {account} of {other}; change one of them, or remove one path",
     ),
-    "dc09-first": (
-        'path {name} 是第一条，却不发故障；请设 dc09.reports = "all"，或把 mqtt 路径放在前面',
-        'path {name} comes first and carries no faults; set dc09.reports = "all", or put an mqtt path before it',
+    "no-carrier": (
+        '没有一条路径发送故障；请在 path {name} 设 dc09.reports = "all"，或加一条 mqtt 路径',
+        'no path carries faults; set dc09.reports = "all" on path {name}, or add an mqtt path',
     ),
     "unreached": (
         "接警台 {name}：没有路径能到达；请加一条 mqtt 路径，或一条 dc09.receiver 为它的路径",
@@ -133,6 +133,14 @@ WORDS: dict[str, tuple[str, str]] = {
     "dc09-clear": (
         "路径 {name} 没有加密（没有 dc09.key_file）：谁都能读，也能冒充应答",
         "path {name} is not encrypted (no dc09.key_file): anybody on the way can read it and answer it",
+    ),
+    "dc09-slow": (
+        "路径 {name}：interval_s = {interval:g} 时，中断最多要 {seconds:g} 秒才报告，属 EN 50136 的 {grade}",
+        "path {name}: with interval_s = {interval:g} its loss is told after up to {seconds:g} s, EN 50136 {grade}",
+    ),
+    "dc09-leads": (
+        "路径 {name} 为主路径：故障和状态只发往接警台 {receiver}；另有 {others}，每 15 分钟才听到一次",
+        "path {name} leads: faults and status go to receiver {receiver} alone; {others} is heard each 15 min",
     ),
     "unsigned-panel": ("没有 panel.key_file：报告不签名", "panel.key_file is not set: reports are not signed"),
     "few-cameras": (

@@ -167,6 +167,8 @@ class Dc09Path:
             self._post(Refused(self._path, order.report.id, 0, why))
 
     def _open(self) -> None:
+        if self.dialer.up and not self.dialer.waiting:
+            self._post(Beat(self._path))  # a receiver that hung up after its last answer: the test begins here
         try:
             self._load_cipher()
             self._line.open()

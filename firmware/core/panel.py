@@ -17,15 +17,14 @@ from firmware.core.effects import (
     Effect,
     Finish,
     Health,
-    Lead,
     Store,
 )
 from firmware.core.incident import ORDER, Incident
 from firmware.core.ledger import Ledger
 from firmware.core.maker import Maker
-from firmware.core.path import Supervision
 from firmware.core.report import Mark, Report, ReportId, Scalar, Step
 from firmware.core.sounder import Sounder
+from firmware.core.supervisor import Supervisor
 from firmware.core.timers import Timers
 from firmware.core.troubles import Troubles
 from firmware.core.zone import CHATTER_COUNT, CHATTER_WINDOW_S, ZONE_KINDS, Zone, ZoneSpec
@@ -33,9 +32,7 @@ from hal.types import Instant, Level, LoopState
 
 if TYPE_CHECKING:
     from firmware.core.debounce import Decision
-
-RECEIVER_SILENT_S = 30.0
-"""A receiver that is not heard for three beats, while another one is, is out of order."""
+    from firmware.core.path import PathSpec
 
 HEALTH_S = 30.0
 HEALTH_SETTLE_S = 0.5
@@ -54,7 +51,7 @@ class PanelSpec:
     panel: str
     language: str
     zones: tuple[ZoneSpec, ...]
-    paths: tuple[str, ...]
+    paths: tuple[PathSpec, ...]
     receivers: tuple[str, ...]
     resend_s: tuple[float, ...] = (2.0, 4.0, 5.0)
     siren_s: float = 180.0
@@ -76,16 +73,16 @@ class Panel:
         self.zones = {zone.name: Zone(zone) for zone in spec.zones}
         # Such a trouble comes with a press or a release: that of a silent button would tell of it.
         self._telltales = {f"edges of loop {name}" for name, zone in self.zones.items() if zone.kind.covert}
-        self.ledger = Ledger(spec.paths, spec.receivers, spec.resend_s)
+        self.ledger = Ledger(tuple(path.name for path in spec.paths), spec.receivers, spec.resend_s)
         self._spec = spec
         self._make = Maker(spec.panel, epoch, spec.language)
         self.troubles = Troubles(self._make)
         self._commands = Commands(self.zones, self.ledger, self.troubles, self._make, spec.version)
         self._sounder = Sounder()
         self._timers: Timers[tuple[str, str]] = Timers()
-        self._paths = Supervision(spec.paths)
-        self._path_why: dict[str, str] = {}
-        self._leader = ""
+        self._paths = Supervisor(
+            spec.paths, spec.receivers, ledger=self.ledger, troubles=self.troubles, make=self._make
+        )
         self._captured: dict[ReportId, bool] = {}
         self._health: Health | None = None
         self._health_s = 0.0
@@ -108,8 +105,6 @@ class Panel:
         if visible:
             effects.append(self._make.say("restored", count=visible))
         self._paths.start(now.mono_s)
-        for receiver in self._spec.receivers:
-            self._timers.set(("receiver", receiver), now.mono_s + RECEIVER_SILENT_S)
         self._timers.set(("health", ""), now.mono_s + HEALTH_SETTLE_S)
         # Whoever lists the journal sees this report: silent alarms are not counted in it.
         started = self._make.report("RR", now, detail=(("version", self._spec.version), ("restored", visible)))
@@ -129,7 +124,7 @@ class Panel:
         Returns:
             Effects in the order in which they are to be obeyed: what the booth sees and hears comes first.
         """
-        effects = self._dispatch(fact, now) + self.ledger.due(now) + self._path_losses(now)
+        effects = self._dispatch(fact, now) + self.ledger.due(now) + self._paths.due(now)
         while (key := self._timers.pop(now.mono_s)) is not None:
             effects += self._due(key, now)
         if any(not isinstance(effect, Health) for effect in effects):
@@ -159,13 +154,8 @@ class Panel:
                 return self._refusal(f"path {fact.path} receiver", fact, now)
             case f.Receipt():
                 return self._receipt(fact, now)
-            case f.PathUp() | f.PathDown():
-                return self._path(fact, now)
-            case f.Beat():
-                self._paths.beat(fact.path, now.mono_s)
-                return []
-            case f.Echo():
-                return self._echo(fact, now)
+            case f.PathUp() | f.PathDown() | f.Beat() | f.Echo():
+                return self._paths.handle(fact, now)
             case f.Command():
                 return self._commands.obey(fact, now)
             case f.EvidenceFile():
@@ -277,7 +267,7 @@ class Panel:
         )
         return [Store(report), *([] if covert else [self._make.say("trouble-over", source=zone.spec.name)])]
 
-    # ── receipts, paths, troubles ──────────────────────────────────────────────────────────────────────────────────
+    # ── receipts, evidence ─────────────────────────────────────────────────────────────────────────────────────────
 
     def _receipt(self, fact: f.Receipt, now: Instant) -> list[Effect]:
         effects: list[Effect] = []
@@ -288,57 +278,6 @@ class Panel:
     def _refusal(self, source: str, fact: f.NotStored | f.Refused, now: Instant) -> list[Effect]:
         covert = self.ledger.covert(fact.id)
         return self.troubles.begin(source, fact.why, now, covert=covert, loud=not covert)
-
-    def _path(self, fact: f.PathUp | f.PathDown, now: Instant) -> list[Effect]:
-        path, up = fact.path, self.ledger.paths_up
-        if isinstance(fact, f.PathDown):
-            self._path_why[path] = why = fact.why.removeprefix(f"path {path}: ")
-            told = self._make.say("path-down", path=path, why=why)
-            if path not in up:
-                return [told]
-            up.discard(path)
-            self._paths.away(path, now.mono_s)
-            # Whoever connects hurries only for alarms that it holds: not for those that a broker took or refused.
-            return [*self.ledger.resend(path), told]
-        if path in up:
-            return []
-        up.add(path)
-        self._path_why.pop(path, None)
-        return [*self.ledger.resend(path), self._make.say("path-up", path=path)]
-
-    def _echo(self, fact: f.Echo, now: Instant) -> list[Effect]:
-        self._timers.set(("receiver", fact.receiver), now.mono_s + RECEIVER_SILENT_S)
-        effects = self.troubles.end(f"receiver {fact.receiver}", now)
-        if effects:  # it was away, and is told at once what it missed
-            effects = self.ledger.resend(fact.path, fact.receiver) + effects
-        if self._paths.echo(fact.path):
-            self.troubles.forget(f"path {fact.path}")
-            effects += [Store(self._make.report("YK", now, detail=(("path", fact.path),)))]
-            effects += [self._make.say("path-back", path=fact.path)]
-        return effects
-
-    def _path_losses(self, now: Instant) -> list[Effect]:
-        effects: list[Effect] = []
-        for path in self._paths.late(now.mono_s):
-            why = self._path_why.get(path) or self._make.words("no-answer")
-            self.troubles.note(f"path {path}", why)
-            effects += [Store(self._make.report("YC", now, detail=(("path", path),)))]
-            effects += [self._make.say("path-lost", path=path)]
-        return effects
-
-    def _receiver_silent(self, receiver: str, now: Instant) -> list[Effect]:
-        self._timers.set(("receiver", receiver), now.mono_s + RECEIVER_SILENT_S)
-        if not self._paths.alive:  # the path's own loss says it already
-            return []
-        why = self._make.words("silent", receiver=receiver, seconds=round(RECEIVER_SILENT_S))
-        return self.troubles.begin(f"receiver {receiver}", why, now)
-
-    def _lead(self) -> list[Effect]:
-        """Tell every path whether it leads, when that changes."""
-        if self._paths.leader == self._leader:
-            return []
-        self._leader = self._paths.leader
-        return [Lead(path, path == self._leader) for path in self._spec.paths]
 
     def _capture(self, incident: ReportId, now: Instant, *, covert: bool) -> Capture:
         """Begin to capture; whether it is covert is kept, for the seal comes when the incident may be over."""
@@ -372,8 +311,6 @@ class Panel:
             case "presses":
                 zone = self.zones[name]
                 return self._alarm(zone, now.mono_s, now) if zone.incident else []
-            case "receiver":
-                return self._receiver_silent(name, now)
             case _:
                 return self._tell_health(now)
 
@@ -395,4 +332,4 @@ class Panel:
         trouble = bool(self.troubles.visible)
         incidents = self.ledger.incidents.values()
         drives = self._sounder.orders(incidents, path_up=self._paths.alive, trouble=trouble, now_s=now.mono_s)
-        return [*drives, *self._lead(), *effects]
+        return [*drives, *self._paths.lead(now.mono_s), *effects]

@@ -1,8 +1,8 @@
 """Supervision: a path is up while a receiver echoes over it, and for no other reason.
 
 A leading path sends a beat every 10 s, a resting one every 15 min. A beat that nobody echoes in time, or a connection
-that stays away, makes the path lost: within 20 s of its death while it leads. The first path that is not lost leads;
-when all are lost, the first one does.
+that stays away, makes the path lost: within 20 s of its death while it leads. The first path that is not lost and
+carries faults and status leads; when all are lost, the first one does.
 """
 
 from __future__ import annotations
@@ -51,6 +51,30 @@ MOVES: dict[tuple[PathState, PathEvent], PathState] = {
 ALIVE = frozenset({PathState.UP, PathState.WAITING})
 
 
+@dataclass(frozen=True, slots=True)
+class PathSpec:
+    """What supervision has to know of a path.
+
+    Attributes:
+        name: As in the configuration.
+        interval_s: Longest pause between two frames that the far end answers, whether the path leads or rests; None
+            for a path that beats as it is told.
+        receiver: The only one that it reaches; empty for one that reaches all.
+        carries: Whether it carries faults and status, so that it can lead.
+    """
+
+    name: str
+    interval_s: float | None = None
+    receiver: str = ""
+    carries: bool = True
+
+    def pace_s(self, *, leads: bool) -> float:
+        """How often something is to be heard over it."""
+        if self.interval_s is not None:
+            return self.interval_s
+        return BEAT_S if leads else REST_BEAT_S
+
+
 @dataclass(slots=True)
 class _Path:
     state: PathState
@@ -61,17 +85,17 @@ class Supervision:
     """All paths of a panel.
 
     Args:
-        names: The paths, first choice first.
-        now_s: Monotonic start; a path that nobody ever echoes over is lost after `AWAY_S`.
+        paths: First choice first.
 
     Synchronization: one thread.
     """
 
-    def __init__(self, names: tuple[str, ...]) -> None:
-        self._paths = {name: _Path(PathState.UNPROVEN, math.inf) for name in names}
+    def __init__(self, paths: tuple[PathSpec, ...]) -> None:
+        self._paths = {path.name: _Path(PathState.UNPROVEN, math.inf) for path in paths}
+        self._leaders = [path.name for path in paths if path.carries] or list(self._paths)
 
     def start(self, now_s: float) -> None:
-        """From now on a first echo is awaited on every path."""
+        """From now on a first echo is awaited on every path; one that nobody ever echoes over is lost after a while."""
         for path in self._paths.values():
             path.late_s = now_s + AWAY_S
 
@@ -86,9 +110,9 @@ class Supervision:
 
     @property
     def leader(self) -> str:
-        """The path that carries beats and reports other than alarms."""
-        first = next(iter(self._paths))
-        return next((name for name, path in self._paths.items() if path.state is not PathState.LOST), first)
+        """The path that beats quickly and carries reports other than alarms: the first that can and is not lost."""
+        living = (name for name in self._leaders if self._paths[name].state is not PathState.LOST)
+        return next(living, self._leaders[0])
 
     def next_deadline(self) -> float:
         """When some path becomes lost if nothing is heard; monotonic seconds."""

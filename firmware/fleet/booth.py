@@ -11,6 +11,7 @@ from firmware.core.codes import ReportClass
 from firmware.core.effects import Health, Lead, Progress, Store, Transmit
 from firmware.core.facts import PathDown, PathUp, Stored, Tick
 from firmware.core.panel import Panel, PanelSpec
+from firmware.core.path import PathSpec
 from firmware.core.report import Step
 from firmware.core.zone import ZoneSpec, ZoneType
 from firmware.wire.report import Site
@@ -105,7 +106,7 @@ class Booth:
         self._shelf = Shelf()
         self._release_s: float | None = None
         zone = ZoneSpec(BUTTON, ZoneType.PANIC, HOLD_S, 600.0)
-        self._panel = Panel(PanelSpec(panel_id, "en", (zone,), (path.name,), (receiver,)), epoch)
+        self._panel = Panel(PanelSpec(panel_id, "en", (zone,), (PathSpec(path.name),), (receiver,)), epoch)
         self._uplink = Uplink(
             path,
             panel_id=panel_id,

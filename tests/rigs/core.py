@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from firmware.core import effects as e
 from firmware.core import facts as f
 from firmware.core.panel import Panel, PanelSpec
+from firmware.core.path import PathSpec
 from firmware.core.report import ReportId, Step
 from firmware.core.zone import ZoneSpec, ZoneType
 from hal.types import Instant, Level, LoopState
@@ -25,7 +26,9 @@ def spec(**changes) -> PanelSpec:
         "paths": ("main",),
         "receivers": ("110", "station"),
     }
-    return PanelSpec(**(given | changes))
+    merged = given | changes
+    ways = [way if isinstance(way, PathSpec) else PathSpec(way) for way in merged["paths"]]
+    return PanelSpec(**(merged | {"paths": tuple(ways)}))
 
 
 @dataclass

@@ -5,9 +5,11 @@ from __future__ import annotations
 import pytest
 
 from firmware import check_config
+from firmware.app import panel_spec
 from firmware.cli import main
 from firmware.config_file import ConfigError, check_files, parse
 from firmware.config_paths import zone_numbers
+from firmware.core.path import Supervision
 from firmware.media.spec import MediaSpec
 
 # ruff: noqa: RUF001 - Chinese sentences have Chinese punctuation
@@ -88,7 +90,7 @@ def test_account_and_receiver_are_enough():
         ('"AAA1"', '"AAA1"\nprefix = "1234567"', "expected 1 to 6 hexadecimal digits"),
         ('"AAA1"', '"AAA1"\nprotocol = "SIA"', "expected one of SIA-DCS, ADM-CID"),
         ('"AAA1"', '"AAA1"\nkey_encoding = "base64"', "expected one of hex, text"),
-        ('"AAA1"', '"AAA1"\ninterval_s = 90', "the most is 25 s"),
+        ('"AAA1"', '"AAA1"\ninterval_s = 7200', "the most is 3600 s"),
         ('"AAA1"', '"AAA1"\ntext = "东门岗亭"', "expected ASCII without [ ] |"),
         ('"AAA1"', '"AAA1"\ntext = "a]b"', "expected ASCII without [ ] |"),
         (
@@ -104,7 +106,7 @@ def test_account_and_receiver_are_enough():
         ("port = 7700", 'port = 7700\nusername = "x"', "username belongs to MQTT"),
         ("port = 7700", 'port = 7700\ntls = {ca_file = "/x"}', "DC-09 encrypts by dc09.key_file; remove it"),
         (MQTT_PATH, "", "receiver station: no path reaches it; add an mqtt path, or one whose dc09.receiver names it"),
-        (MQTT_PATH, "", 'comes first and carries no faults; set dc09.reports = "all"'),
+        (MQTT_PATH, "", 'no path carries faults; set dc09.reports = "all" on path dial, or add an mqtt path'),
         (MQTT_PATH, '[microphone]\ndevice = "test:"\n', "no mqtt path that carries sound and pictures"),
         (MQTT_PATH, MQTT_PATH + '[media]\npath = "dial"\n', "media.path = 'dial' speaks DC-09 and carries no sound"),
         ('name = "station"', 'name = "station"\n' + SECOND, "path again has host, port and account aaa1 of dial"),
@@ -144,11 +146,46 @@ def test_zones_without_a_number_get_the_free_ones_in_the_order_of_the_file():
     assert zone_numbers(parse(text.encode(), "x")) == {"booth-button": 2, "foot-bar": 1, "lid": 3}
 
 
+def dialling_first(text):
+    dial = text[text.index('[[path]]\nname = "dial"') : text.index("[[receiver]]")]
+    return text.replace(dial, "").replace(MQTT_PATH, dial + MQTT_PATH)
+
+
+def test_a_dc09_path_for_alarms_alone_may_come_first_and_the_next_path_leads():
+    config = parse(dialling_first(GOOD).encode(), "x")
+    assert [path.name for path in config.path] == ["dial", "main"]
+    dial, main = panel_spec(config).paths
+    assert (dial.receiver, dial.interval_s, dial.carries, main.carries) == ("110", 10.0, False, True)
+    assert Supervision((dial, main)).leader == "main"
+
+
+@pytest.mark.parametrize(
+    ("interval", "told"),
+    [
+        ("11", None),
+        ("81", "path dial: with interval_s = 81 its loss is told after up to 90 s, EN 50136 SP5, DP4"),
+        ("90", "after up to 99 s, EN 50136 SP4, DP3"),
+        ("1791", "after up to 1800 s, EN 50136 SP3, DP2"),
+        ("3600", "after up to 3609 s, EN 50136 SP2, DP1"),
+    ],
+)
+def test_check_config_tells_how_late_the_loss_of_a_slow_path_is_told(interval, told):
+    config = parse(GOOD.replace('"AAA1"', f'"AAA1"\ninterval_s = {interval}').encode(), "x")
+    found = [note for note in check_config.notes(config, "en") if "interval_s" in note]
+    assert len(found) == (told is not None)
+    assert not found or told in found[0]
+
+
+def test_check_config_tells_who_gets_less_where_a_dc09_path_leads():
+    text = GOOD.replace('receiver = "110"', 'receiver = "110"\nreports = "all"', 1)
+    told = "path dial leads: faults and status go to receiver 110 alone; station is heard each 15 min"
+    assert told in check_config.notes(parse(dialling_first(text).encode(), "x"), "en")
+    assert told not in check_config.notes(parse(text.encode(), "x"), "en")
+
+
 def test_sound_and_pictures_take_the_first_mqtt_path():
     text = GOOD.replace('receiver = "110"', 'receiver = "110"\nreports = "all"', 1)
-    dial = text[text.index('[[path]]\nname = "dial"') : text.index("[[receiver]]")]
-    swapped = text.replace(dial, "").replace(MQTT_PATH, dial + MQTT_PATH)
-    config = parse(swapped.encode(), "x")
+    config = parse(dialling_first(text).encode(), "x")
     assert [path.name for path in config.path] == ["dial", "main"]
     assert MediaSpec.of(config, 1).path.name == "main"
 

@@ -155,6 +155,17 @@ def test_a_dead_receiver_is_told_within_interval_and_answer():
     assert not booth.line.is_open or booth.line.opened > 1
 
 
+def test_a_receiver_that_hung_up_and_is_gone_is_awaited_from_the_moment_at_which_it_is_tested():
+    booth = Booth(interval_s=10.0).run(1.0)
+    booth.line._events.append(HungUp("the receiver hung up"))
+    booth.line.is_open = False
+    booth.run(1.0)
+    booth.line.refuse = True
+    booth.run(30.0)
+    assert booth.when(Beat)[1] == 110.0
+    assert booth.when(PathDown)[0] == 110.0
+
+
 def test_with_an_alarm_pending_a_dead_connection_is_replaced_after_three_seconds():
     booth = Booth().run(1.0)
     booth.line.answer = lambda _: b""

@@ -10,6 +10,7 @@ from firmware.core import facts as f
 from firmware.core.codes import CODES, ReportClass
 from firmware.core.effects import Pattern, Role
 from firmware.core.panel import Panel
+from firmware.core.path import PathSpec
 from firmware.core.report import Mark, ReportId, Step
 from firmware.core.zone import ZoneSpec, ZoneType
 from hal.types import Level, LoopState
@@ -377,6 +378,33 @@ def test_one_silent_receiver_beside_a_living_one_is_a_trouble_of_its_own():
     assert dict(trouble.detail)["source"] == "receiver station"
     assert r.stored("YC", effects) == []
     assert len(r.stored("YZ", r.post(f.Echo("main", "station")))) == 1
+
+
+SLOW = PathSpec("dial", 90.0, "110")
+
+
+def silent(r, effects):
+    return [dict(told.detail)["source"] for told in r.stored("YX", effects)]
+
+
+def test_a_receiver_is_silent_only_after_three_beats_of_the_quickest_way_to_it():
+    r = echoed(paths=("main", SLOW))
+    r.post(f.Echo("dial", "110"))
+    lost = r.post(f.Beat("main")) + r.pass_time(80)  # the wire is dead: 90 s are the pace of what is left to 110
+    assert [dict(report.detail)["path"] for report in r.stored("YC", lost)] == ["main"]
+    assert silent(r, lost) == ["receiver station"]
+    assert silent(r, r.post(f.Echo("dial", "110")) + r.pass_time(269)) == []
+    (told,) = r.stored("YX", r.pass_time(1.5))
+    assert dict(told.detail)["why"].startswith("receiver 110 has been silent for 270 s")
+
+
+def test_a_quicker_way_that_comes_back_makes_the_patience_short_again():
+    r = echoed(paths=("main", SLOW), receivers=("110", "station"))
+    r.post(f.Beat("main"))
+    r.pass_time(10)
+    r.post(f.Echo("dial", "110"))
+    effects = r.post(f.Echo("main", "station")) + live(r, 40, receivers=("station",))
+    assert silent(r, effects) == ["receiver 110"]
 
 
 def test_the_backup_leads_when_the_primary_is_lost_and_rests_when_it_is_back():

@@ -8,11 +8,11 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from firmware.core.path import AWAY_S, BEAT_S, ECHO_S, PathState, Supervision
+from firmware.core.path import AWAY_S, BEAT_S, ECHO_S, PathSpec, PathState, Supervision
 
 
 def started(*names):
-    made = Supervision(names or ("wire",))
+    made = Supervision(tuple(PathSpec(name) for name in names or ("wire",)))
     made.start(0.0)
     return made
 
@@ -22,6 +22,18 @@ def test_a_path_is_up_only_once_a_receiver_has_echoed():
     assert not paths.alive
     paths.echo("wire")
     assert paths.alive
+
+
+def test_a_path_that_carries_no_faults_does_not_lead_while_another_could_and_leads_where_none_does():
+    dial, wire, radio = PathSpec("dial", 10.0, "110", carries=False), PathSpec("wire"), PathSpec("radio")
+    paths = Supervision((dial, wire, radio))
+    paths.start(0.0)
+    assert paths.leader == "wire"
+    paths.echo("dial")
+    paths.echo("radio")
+    paths.late(AWAY_S)
+    assert paths.leader == "radio"
+    assert Supervision((dial,)).leader == "dial"
 
 
 def test_a_path_that_never_answers_is_lost():
