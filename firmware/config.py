@@ -33,6 +33,11 @@ HOST_SHAPE = (
     "单独的主机名或地址，不带 mqtt://、端口和空格",
     "a host name or address alone, without mqtt://, port and spaces",
 )
+BIND = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,14}|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*(%[A-Za-z0-9_.-]{1,15})?|"
+BIND_SHAPE = (
+    "网络接口名（至多 15 个字符，如 eth0、wwan0）或本机地址（如 192.168.8.7）",
+    "a network interface (up to 15 characters, as eth0 or wwan0) or an address of this machine (as 192.168.8.7)",
+)
 DEGREES_SHAPE = ('带引号的度数，如 "36.4789"', 'degrees in quotes, as "36.4789"')
 CAMERA = r"rtsps?://(\S*@)?[^@/:\s][^@\s]*|/dev/(video|v4l/)\S*|test:"
 CAMERA_SHAPE = (
@@ -173,6 +178,13 @@ class PathConfig:
         choices=("mqtt", "dc09"),
     )
     port: int = key("TCP port of the broker or receiver.", "代理或接收机的 TCP 端口。", 8883, low=1, high=65535)
+    bind: str = key(
+        "Network interface or own address by which this path leaves, as wwan0; empty: the routing table chooses.",
+        "此路径所走的网络接口或本机地址，如 wwan0；留空则由路由表决定。",
+        "",
+        pattern=BIND,
+        shape=BIND_SHAPE,
+    )
     protocol: str = key('MQTT version: "5" or "3.1.1".', "MQTT 版本：“5”或“3.1.1”。", "5", choices=("5", "3.1.1"))
     username: str = key("User name at the broker.", "在代理上的用户名。", "")
     password_file: Path | None = key("File that holds the password, mode 0600.", "存放密码的文件，权限 0600。", None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ def path_problems(config: Config) -> list[Problem]:
     found: list[Problem] = []
     for path in config.path:
         found += _dial_problems(path, receivers) if path.kind == DC09 else _stray(path)
+        found += _bind_problems(path)
     return [*found, *_together(config), *_numbers_twice(config)]
 
 
@@ -32,6 +34,22 @@ def zone_numbers(config: Config) -> dict[str, int]:
 def carries(path: PathConfig) -> bool:
     """Whether faults and status may go over a path, so that it can lead."""
     return path.dc09 is None or path.dc09.reports == "all"
+
+
+def is_address(bind: str) -> bool:
+    """Whether a path's `bind` is meant as an address; otherwise it names an interface."""
+    return ":" in bind or (bind != "" and bind.replace(".", "").isdecimal())
+
+
+def _bind_problems(path: PathConfig) -> list[Problem]:
+    if not is_address(path.bind):
+        return []
+    try:
+        own = ipaddress.ip_address(path.bind.partition("%")[0])
+        good = not (own.is_unspecified or own.is_multicast)
+    except ValueError:
+        good = False
+    return [] if good else [("bind-address", {"name": path.name, "bind": path.bind})]
 
 
 def _stray(path: PathConfig) -> list[Problem]:

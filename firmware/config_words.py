@@ -67,6 +67,10 @@ WORDS: dict[str, tuple[str, str]] = {
         "path {name}：有 password_file 而没有 username；请加上用户名",
         "path {name}: password_file without username; add the user name",
     ),
+    "bind-address": (
+        "path {name}：bind = {bind!r} 不是本机地址；请填如 192.168.8.7，或填接口名",
+        "path {name}: bind = {bind!r} is no machine's address; write it as 192.168.8.7, or name the interface",
+    ),
     "dc09-missing": (
         'path {name}：kind = "dc09" 需要表 [path.dc09]，至少写上 account 和 receiver',
         'path {name}: kind = "dc09" needs a table [path.dc09] with account and receiver',

@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING
 import paho.mqtt.client as paho
 
 if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable
+
     from paho.mqtt.enums import MQTTErrorCode
 
 _QOS = 0x06
@@ -22,8 +25,19 @@ _MORE, _LENGTH_BYTES = 0x80, 4
 class SturdyClient(paho.Client):
     """A client that reads topic and payload of a publication, and nothing else of it.
 
+    Attributes:
+        dial: Makes the TCP connection, and says how long TLS may take on it; without it paho does both.
+
     Synchronization: as paho's.
     """
+
+    dial: Callable[[], tuple[socket.socket, float]] | None = None
+
+    def _create_socket_connection(self) -> socket.socket:
+        if self.dial is None:
+            return super()._create_socket_connection()
+        sock, self._connect_timeout = self.dial()
+        return sock
 
     def _handle_publish(self) -> MQTTErrorCode:
         if self._protocol == paho.MQTTv5:

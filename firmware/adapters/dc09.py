@@ -105,7 +105,7 @@ class Dc09Path:
         self._reader = wire.AnswerReader(self._caller, None)
         self._complaint = ""
         self._told_down: str | None = None
-        self._refusing = False
+        self._refusing = self._stale = False
         self._bare = False
 
     # ── the actor ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -205,7 +205,8 @@ class Dc09Path:
 
     def _on(self, event: LineEvent) -> None:
         match event:
-            case Opened():
+            case Opened(lookup):
+                self._stand_lookup(lookup)
                 self.dialer.opened(self._clock.now().mono_s)
                 self._pump()
             case Received():
@@ -214,6 +215,14 @@ class Dc09Path:
                 self._lost(self._complaint or event.why)
             case _:
                 assert_never(event)
+
+    def _stand_lookup(self, why: str) -> None:
+        source = f"path {self._path} resolver"
+        if why:
+            self._post(Trouble(source, why))
+        elif self._stale:
+            self._post(TroubleOver(source))
+        self._stale = bool(why)
 
     # ── answers ────────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -9,12 +9,14 @@ import socket
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from firmware.adapters.names import OutboundError
+from firmware.adapters.outbound import Outbound
+
 if TYPE_CHECKING:
     from firmware.config import PathConfig
 
 log = logging.getLogger(__name__)
 
-CONNECT_S = 3.0
 USER_TIMEOUT_MS = 5000
 """Bytes that the far end has not confirmed for this long end the connection."""
 CHUNK = 4096
@@ -27,7 +29,13 @@ class LineError(OSError):
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """The receiver took the connection."""
+    """The receiver took the connection.
+
+    Attributes:
+        lookup: What is out of order with the name server all the same, or "".
+    """
+
+    lookup: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +101,7 @@ class TcpLine(Line):
 
     def __init__(self, config: PathConfig) -> None:
         self._config = config
+        self._way = Outbound(config.host, config.port, config.bind)
         self._sock: socket.socket | None = None
         self._events: list[LineEvent] = []
         self._stirred = False
@@ -100,19 +109,20 @@ class TcpLine(Line):
     def open(self) -> None:
         """See `Line.open`."""
         self.close()
-        host, port = self._config.host, self._config.port
+        where = f"{self._config.host}:{self._config.port}"
         try:
-            sock = socket.create_connection((host, port), CONNECT_S)
+            sock = self._way.connect()
+        except OutboundError as error:
+            raise LineError(str(error)) from None
         except TimeoutError:
-            raise LineError(f"{host}:{port} does not answer; check host, port and the way there") from None
+            raise LineError(f"{where} does not answer; check host, port and the way there") from None
         except OSError as error:
-            raise LineError(f"{host}:{port}: {error.strerror or error}; is the receiver running?") from None
-        sock.settimeout(0)
+            raise LineError(f"{where}: {error.strerror or error}; is the receiver running?") from None
         # One frame is one segment at once: there are receivers that take each piece that comes for a whole frame.
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, USER_TIMEOUT_MS)
         self._sock = sock
-        self._events.append(Opened())
+        self._events.append(Opened(self._way.notice))
 
     def send(self, frame: bytes) -> None:
         """See `Line.send`."""

@@ -15,6 +15,7 @@ import struct
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from firmware.adapters.names import OutboundError
 from firmware.adapters.pipe import PipeError
 from firmware.wire.fields import INBOUND_MAX
 
@@ -26,13 +27,15 @@ if TYPE_CHECKING:
     from paho.mqtt.properties import Properties
 
     from firmware.adapters.mqtt_reports import ReportClient
+    from firmware.adapters.outbound import Outbound
     from firmware.config import PathConfig, TlsConfig
+    from firmware.mqtt import SturdyClient
     from hal.types import Instant
 
 log = logging.getLogger(__name__)
 
-CONNECT_TIMEOUT_S = 5.0
-"""For TCP and TLS, each. The search for the host's name has its own limit, that of the system's resolver."""
+TLS_S, TLS_TRIPS = 3.0, 4
+"""TLS may take this long, or as long as so many round trips of the length that TCP's own had."""
 TCP_USER_TIMEOUT_MS = 5000
 """Unanswered bytes end the connection after this long, in the kernel (tcp(7))."""
 PACKET_MAX = INBOUND_MAX + 1024
@@ -92,15 +95,14 @@ class ConnectOptions:
             protocol=paho.MQTTv5 if five else paho.MQTTv311,
             reconnect_on_failure=False,
         )
-        made.connect_timeout = CONNECT_TIMEOUT_S
         made.max_inflight_messages_set(0)
         made.on_socket_open = _tune
         if self.username:
             made.username_pw_set(self.username, self.password or None)
         return made
 
-    def connect(self, client: Client, now: Instant) -> str:
-        """Connect a fresh client; blocks up to some seconds.
+    def connect(self, client: SturdyClient, now: Instant, way: Outbound) -> str:
+        """Connect a fresh client by a way to this host; blocks up to some seconds.
 
         A certificate that only the date speaks against is taken while the wall clock is not synchronised: no alarm may
         depend on the wall clock being right.
@@ -113,6 +115,7 @@ class ConnectOptions:
         """
         import ssl
 
+        client.dial = lambda: (way.connect(), max(TLS_S, TLS_TRIPS * way.took_s))
         try:
             if self.tls is None:
                 self._connect(client)
@@ -127,8 +130,6 @@ class ConnectOptions:
                 context.verify_flags |= _NO_CHECK_TIME
                 self._connect(client)
                 return f"the dates of the broker's certificate were not checked: {_clock(now)} and is not synchronised"
-        except PipeError:
-            raise
         except OSError as error:
             raise PipeError(self.explain(error, now)) from error
         return ""
@@ -158,6 +159,10 @@ class ConnectOptions:
         """Why a connection failed, for the technician."""
         import ssl
 
+        if isinstance(error, PipeError):
+            return str(error)
+        if isinstance(error, OutboundError):
+            return self._say(str(error))
         if isinstance(error, ssl.SSLCertVerificationError):
             return self._say(self._explain_certificate(error, now))
         if isinstance(error, ssl.SSLError):
@@ -167,12 +172,10 @@ class ConnectOptions:
     def _explain_network(self, error: OSError) -> str:
         where = f"{self.host}:{self.port}"
         match error:
-            case socket.gaierror():
-                return f"host name {self.host!r} is not found: check path.host, and the name server"
             case ConnectionRefusedError():
                 return f"{where} refuses connections: no broker listens there; check path.port"
             case TimeoutError():
-                return f"{where} does not answer within {CONNECT_TIMEOUT_S:g} s: unreachable; check the network"
+                return f"{where} does not answer in time: unreachable; check the network"
             case ConnectionError():
                 return f"{where} ends the connection at once: another service, or TLS on one side only?"
             case _:

@@ -14,6 +14,7 @@ import struct
 from typing import TYPE_CHECKING, Any
 
 from firmware.adapters.mqtt_client import ConnectOptions, client_id, connect_options, explain_alert
+from firmware.adapters.outbound import Outbound
 from firmware.adapters.pipe import Answered, Incoming, Letter, Lost, Pipe, PipeEvent, Ready
 from firmware.wire.fields import INBOUND_MAX
 
@@ -59,6 +60,7 @@ class MqttPipe(Pipe):
         self._config = config
         self._client_id = client_id(panel, config.name)
         self._clock = clock
+        self._way = Outbound(config.host, config.port, config.bind)
         self._client: ReportClient | None = None
         self._options: ConnectOptions | None = None
         self._poll = select.poll()
@@ -84,7 +86,7 @@ class MqttPipe(Pipe):
         self._attach(client)
         self._subscribe = subscribe
         self._ready, self._last_error, self._receive_maximum = False, "", RECEIVE_MAXIMUM
-        self._notice = self._options.connect(client, now)
+        self._notice = self._options.connect(client, now, self._way)
         self._client = client
         sock = client.socket()
         self._fd = -1 if sock is None else sock.fileno()
@@ -255,7 +257,7 @@ class MqttPipe(Pipe):
     def _settle(self, client: Client, complaint: str) -> None:
         self._ready, self._last_error = True, ""
         client.on_log = None  # it costs a formatted line a packet
-        self._events.append(Ready(self._receive_maximum, complaint, self._notice))
+        self._events.append(Ready(self._receive_maximum, complaint, self._notice, self._way.notice))
 
     def _on_answer(self, mid: int, reason: int) -> None:
         token = self._tokens.pop(mid, None)

@@ -26,12 +26,14 @@ class Ready:
     Attributes:
         receive_maximum: Unanswered publications that the broker allows.
         complaint: Why a subscription was refused, or "": such a connection carries reports away and nothing back.
-        notice: What is out of order though the connection stands, or "".
+        notice: What is out of order with the broker's certificate though the connection stands, or "".
+        lookup: What is out of order with the name server though the connection stands, or "".
     """
 
     receive_maximum: int
     complaint: str = ""
     notice: str = ""
+    lookup: str = ""
 
 
 @dataclass(frozen=True, slots=True)

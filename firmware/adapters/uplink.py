@@ -231,6 +231,7 @@ class Uplink:
     def _ready(self, event: Ready) -> None:
         self.link.opened(event.receive_maximum, self._clock.now().mono_s)
         self._stand("certificate", event.notice)
+        self._stand("resolver", event.lookup)
         self._note_health()
         if event.complaint:
             self._tell_down(event.complaint)

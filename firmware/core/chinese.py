@@ -9,9 +9,11 @@ from __future__ import annotations
 import functools
 import re
 
-from firmware.core.chinese_reasons import REASONS
+from firmware.core import chinese_path_reasons, chinese_reasons
 
 # ruff: noqa: RUF001 - Chinese sentences have Chinese punctuation
+
+REASONS = chinese_reasons.REASONS.rstrip() + chinese_path_reasons.REASONS
 
 NAMES = """
 loop {}
@@ -36,6 +38,8 @@ path {} input
     路径 {} 的来信
 path {} certificate
     路径 {} 的证书
+path {} resolver
+    路径 {} 的域名解析
 receiver {}
     接警台 {}
 receiver {} key

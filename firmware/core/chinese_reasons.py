@@ -228,16 +228,14 @@ the panel's clock says {}
     主机时钟显示 {}
 path.tls.ca_file {} holds no PEM certificate
     path.tls.ca_file {} 中没有 PEM 证书
-host name {} is not found: check path.host, and the name server
-    找不到主机名 {}：请检查 path.host 和域名服务器
 host name {} is not found: check --broker, and the name server
     找不到主机名 {}：请检查 --broker 和域名服务器
 {} refuses connections: no broker listens there; check path.port
     {} 拒绝连接：那里没有代理在监听；请检查 path.port
 {} refuses connections: no broker listens there; check the port in --broker
     {} 拒绝连接：那里没有代理在监听；请检查 --broker 的端口
-{} does not answer within {} s: unreachable; check the network
-    {} 在 {} 秒内没有应答：不可达；请检查网络
+{} does not answer in time: unreachable; check the network
+    {} 没有及时应答：不可达；请检查网络
 {} does not answer: check --broker and the network
     {} 没有应答：请检查 --broker 和网络
 {} takes the connection and says nothing: is it an MQTT broker?
@@ -340,10 +338,10 @@ nobody is subscribed to {}: is the receiver running?
     没有人订阅 {}：接警台在运行吗？
 the broker refuses reports: {} (reason {})
     代理拒绝报告：{}（原因 {}）
-{}:{} does not answer; check host, port and the way there
-    {}:{} 没有应答；请检查主机、端口和线路
-{}:{}: {}; is the receiver running?
-    {}:{}：{}；接警台在运行吗？
+{} does not answer; check host, port and the way there
+    {} 没有应答；请检查主机、端口和线路
+{}: {}; is the receiver running?
+    {}：{}；接警台在运行吗？
 it takes no more bytes
     它不再接收
 the receiver hung up

@@ -40,6 +40,8 @@ class Mosquitto:
         listener: Further lines of the listener's part.
         users: Names and passwords; without any, everybody may come in.
         tls: Files for TLS.
+        host: Where it listens.
+        port: On which port; 0 takes a free one of 127.0.0.1.
     """
 
     def __init__(
@@ -50,9 +52,11 @@ class Mosquitto:
         listener: Sequence[str] = (),
         users: dict[str, str] | None = None,
         tls: ServerTls | None = None,
+        host: str = "127.0.0.1",
+        port: int = 0,
     ) -> None:
-        self.host = "127.0.0.1"
-        self.port = free_port()
+        self.host = host
+        self.port = port or free_port()
         self._folder = folder
         self._config = folder / "mosquitto.conf"
         self._config.write_text("\n".join(self._compose(lines, listener, users, tls)) + "\n")

@@ -155,10 +155,10 @@ def say(word: str, frame: bytes, *, extra: str = "", account: str = ACCOUNT) -> 
     return b"\n%04X%04X%b\r" % (dc09.checksum(body), len(body), body)
 
 
-def path_config(port: int, **settings: Any) -> PathConfig:
-    """A DC-09 path to this machine, whose receiver has to answer quickly."""
+def path_config(port: int, *, host: str = "127.0.0.1", bind: str = "", **settings: Any) -> PathConfig:
+    """A DC-09 path, to this machine unless told otherwise, whose receiver has to answer quickly."""
     named: dict[str, Any] = {"account": ACCOUNT, "receiver": RECEIVER, "answer_s": 1.0, **settings}
-    return PathConfig(name="dial", host="127.0.0.1", kind="dc09", port=port, dc09=Dc09Config(**named))
+    return PathConfig(name="dial", host=host, kind="dc09", port=port, bind=bind, dc09=Dc09Config(**named))
 
 
 class DialRig:
@@ -171,6 +171,7 @@ class DialRig:
         clock: RigClock | None = None,
         backlog: Backlog | None = None,
         epoch: int = 3,
+        host: str = "127.0.0.1",
         **settings: Any,
     ) -> None:
         self.clock = clock or RigClock()
@@ -184,7 +185,7 @@ class DialRig:
             site=SITE,
             zones=ZONES,
             backlog=backlog,
-            line=TcpLine(path_config(port)),
+            line=TcpLine(path_config(port, host=host)),
             clock=self.clock,
             post=self.facts.put,
             random01=lambda: 0.01,

@@ -77,6 +77,14 @@ def test_a_small_file_is_enough():
         ('host = "broker.example"', 'host = "mqtt://broker.example"', "without mqtt://, port and spaces"),
         ('host = "broker.example"', 'host = "broker.example:1883"', "without mqtt://, port and spaces"),
         ('host = "broker.example"', 'host = "a b"', "without mqtt://, port and spaces"),
+        (
+            'name = "main"',
+            'name = "main"\nbind = "eth0/1"',
+            "path[1].bind = 'eth0/1': expected a network interface (up",
+        ),
+        ('name = "main"', 'name = "main"\nbind = "much-too-long-name"', "expected a network interface (up to 15"),
+        ('name = "main"', 'name = "main"\nbind = "192.168.8.777"', "path main: bind = '192.168.8.777' is no machine's"),
+        ('name = "main"', 'name = "main"\nbind = "0.0.0.0"', "write it as 192.168.8.7, or name the interface"),
         ("[[receiver]]", '[camera.a]\nurl = "http://x"\n[[receiver]]', "camera.a.url = 'http://x': expected rtsp://"),
         ("[[receiver]]", '[camera.a]\nurl = "rtsp://u:p@"\n[[receiver]]', "expected rtsp://HOST/PATH"),
         ("[[receiver]]", '[microphone]\ndevice = ""\n[[receiver]]', "microphone.device = '': expected a sound device"),
@@ -284,6 +292,13 @@ def test_the_reference_page_is_what_the_reader_reads(file, language):
 )
 def test_a_host_is_a_name_or_an_address_of_either_kind(host):
     assert parse(GOOD.replace("broker.example", host).encode(), "x").path[0].host == host
+
+
+@pytest.mark.parametrize("bind", ["", "eth0", "wwan0", "enp3s0.7", "192.168.8.7", "fd00::7", "fe80::1%eth0"])
+def test_two_paths_to_one_broker_may_leave_by_the_same_interface(bind):
+    path = f'host = "broker.example"\nbind = "{bind}"\n'
+    text = GOOD.replace('host = "broker.example"', f'{path}[[path]]\nname = "spare"\n{path}')
+    assert [item.bind for item in parse(text.encode(), "panel.toml").path] == [bind, bind]
 
 
 @pytest.mark.parametrize(

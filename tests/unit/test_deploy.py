@@ -48,3 +48,12 @@ def test_the_unit_waits_for_the_panels_word_and_watches_it(unit):
     assert service["Restart"] == "always"
     assert int(service["WatchdogSec"]) >= 5
     assert unit["Unit"]["StartLimitIntervalSec"] == "0"
+
+
+def test_the_unit_lets_paths_choose_their_interfaces_without_a_privilege(unit):
+    service = unit["Service"]
+    assert {"AF_INET", "AF_INET6", "AF_NETLINK"} <= set(service["RestrictAddressFamilies"].split())
+    assert service["CapabilityBoundingSet"] == ""
+    assert "RestrictNetworkInterfaces" not in service
+    example = parse((DEPLOY / "panel.example.toml").read_bytes(), "example")
+    assert [path.bind for path in example.path] == ["eth0", "wwan0"]

@@ -1,0 +1,34 @@
+"""Sentences of `firmware.core.chinese` on names, interfaces and ways out; written as those in `chinese_reasons`."""
+
+# ruff: noqa: RUF001 - Chinese sentences have Chinese punctuation
+
+REASONS = """
+no name server answers for host name {}
+    没有域名服务器应答主机名 {}
+host name {} is not found
+    找不到主机名 {}
+{}: check path.host, and the name server
+    {}：请检查 path.host 和域名服务器
+{}: check the name server; the address from before is used, {}
+    {}：请检查域名服务器；暂用以前的地址 {}
+path.bind {}: {}
+    path.bind {}：{}
+this system lets only root choose an interface: take Linux 5.7 or newer, or give the service CAP_NET_RAW
+    此系统只允许 root 选择接口：请用 Linux 5.7 或更新的内核，或给服务 CAP_NET_RAW
+no such network interface; there are {}: correct it, or plug the modem in
+    没有这个网络接口；现有 {}：请改正，或插好上网模块
+no interface of this machine has this address: correct it, or name the interface instead
+    本机没有这个地址：请改正，或改填接口名
+it cannot be used: {}
+    无法使用：{}
+{} has no {} address: correct one of them
+    {} 没有 {} 地址：请改正其中之一
+the interface is off: switch it on (ip link set {} up)
+    接口已关闭：请打开（ip link set {} up）
+the interface has no link: check cable, aerial and SIM card
+    接口没有连接：请检查网线、天线和 SIM 卡
+the interface has no IPv4 address: check DHCP, or the SIM card and its APN
+    接口没有 IPv4 地址：请检查 DHCP，或 SIM 卡及其 APN
+no way to {} from there: check router and default route
+    从那里到不了 {}：请检查路由器和默认路由
+"""
