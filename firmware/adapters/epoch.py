@@ -86,6 +86,9 @@ class EpochFile:
         body = _SLOT.pack(0, _MAGIC, epoch)[4:]
         data = zlib.crc32(body).to_bytes(4, "little") + body
         offset = self._older * _STRIDE
+        if self._segment.unread:  # the epoch was chosen without it: it holds nothing more that is wanted
+            why = self._segment.discard(f"{EPOCH_FILE} cannot be read")
+            self.findings += [why] if why else []
         self._segment.write(data, offset)
         self._older = 1 - self._older
         self._written = epoch

@@ -19,7 +19,7 @@ from firmware.adapters.journal_troubles import JournalTroubles, fault_of, findin
 from firmware.adapters.ring_files import REAL, Disk
 from firmware.core.codes import ReportClass
 from firmware.core.effects import Finish, Note, Store
-from firmware.core.facts import Fact, NotStored, Stored, Trouble, TroubleOver
+from firmware.core.facts import Fact, NotStored, Recovered, Stored, Trouble, TroubleOver
 from firmware.worker import NEVER
 
 if TYPE_CHECKING:
@@ -114,7 +114,8 @@ class Journal:
             directory: The journal's own folder.
             config: Sizes of the rings.
             clock: For pauses, and for the epoch of a panel that has lost its memory.
-            post: Takes `Stored`, `NotStored`, `ReportsDropped`, `Trouble` and `TroubleOver`, from the journal's thread.
+            post: Takes `Stored`, `NotStored`, `Recovered`, `ReportsDropped`, `Trouble` and `TroubleOver`, from the
+                journal's thread.
             random53: A number from 0 to 2**53-1, for an epoch that cannot be written down.
             notify: Called when the backlog has something new, from the journal's thread.
             disk: The operating system.
@@ -318,14 +319,10 @@ class Journal:
         self._check_at = self._now() + CHECK_S
         if not self._take_lock():
             return
-        if self._alarms.ring.started:
-            self._alarms.check()
-        else:
-            self._mount()
-        if self._events.ring.started:
-            self._events.ring.check()
-        elif self._events.loaded:
-            self._events.restart(self._epoch)
+        found = self._alarms.check() if self._alarms.ring.started else self._mount()
+        if found.reports:
+            self._post(Recovered(found.reports, found.marks))
+        self._events.check(self._epoch)
         self._epochs.check()
         self._events.tell_unreadable()
         if self._alarms.mounted and self._alarms.owing:

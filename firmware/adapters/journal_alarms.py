@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from firmware.adapters.ring import Layout, Ring, layouts, read_ring
+from firmware.adapters.ring import Layout, Ring
 from firmware.adapters.ring_format import HEADER_SIZE, NO_KEY, Draft, Key, Kind, Place, Record, pack_pairs, payload_max
+from firmware.adapters.ring_reader import layouts, read_ring
 from firmware.adapters.unfinished import Entry, Group, Unfinished, finished_keys, key_of
 from firmware.wire.stored import pack_mark, pack_report, unpack_report
 
@@ -25,6 +26,8 @@ ALARM_SEGMENTS = 8
 _LOOSE_MARKS_MAX = 4096
 _UNSAVED_MAX = 256
 """Alarms that wait in memory for a disk that cannot take them; the core holds all of them anyway."""
+PATIENT_MOUNTS = 6
+"""Tries to open a ring that leaves nothing to write to, ere what cannot be read of it is kept aside: about a minute."""
 
 
 class RingFull(Exception):  # noqa: N818 - a state, and no defect
@@ -62,6 +65,10 @@ class AlarmStore:
         self._unsaved: dict[Key, Entry] = {}
         self._marks: list[Entry] = []
         self._old_files: list[Path] = []
+        self._finished: set[Key] = set()
+        self._unread: Entry | None = None
+        self._late: dict[int, set[Key]] = {}
+        self._mounts = 0
 
     @property
     def mounted(self) -> bool:
@@ -77,20 +84,31 @@ class AlarmStore:
         self.ring.epoch = self._epoch.draft.key[0]
         known = set(self._book.groups)
         self._book.attach(self.ring)
-        self._epoch.place = None
+        self._epoch.place = self._unread = None
         records = [record for index in range(self._layout.segments) for record in self.ring.load(index)]
+        self._mounts += 1
+        if self._mounts > PATIENT_MOUNTS:
+            self.ring.set_aside_unread()
         self.ring.start()
         current = [record for record in records if self.ring.is_current(record.ordinal)]
         current.sort(key=lambda record: record.serial)
-        self._book.recover(current, finished_keys(records), on_disk=True)
+        self._finished |= finished_keys(records)
+        self._book.recover(current, self._finished, on_disk=True)
+        self._late = {}
+        self._recover_late(self.ring.late_of(records))
         others = self._other_layouts()
-        self._book.recover(others, finished_keys([*others, *records]), on_disk=False)
+        self._book.recover(others, self._finished | finished_keys(others), on_disk=False)
         self._book.let_marks_go()
         reports, marks, wrong = self._book.decode(set(self._book.groups) - known)
         self.ring.findings += wrong
         self._unsaved = {}
         self._queue([entry for entry in self._book.entries() if entry.place is None])
+        self._forget_finished()
         return Mounted(max((record.epoch for record in (*records, *others)), default=0), reports, marks)
+
+    def _forget_finished(self) -> None:
+        if not self.ring.unread:
+            self._finished.clear()
 
     def _other_layouts(self) -> list[Record]:
         """What rings of another size hold; their files go once it is all in this one."""
@@ -113,8 +131,13 @@ class AlarmStore:
         Raises:
             OSError, RingFull: It is not on disk.
         """
-        holes = self.ring.holes_draft()
-        self._book.move(self._epoch, self._append([self._epoch.draft, *([holes] if holes else [])])[0])
+        unread = self.ring.unread_draft()
+        drafts = [draft for draft in (self._epoch.draft, unread, self.ring.holes_draft()) if draft is not None]
+        places = self._append(drafts)
+        self._book.move(self._epoch, places[0])
+        if unread is not None:
+            self._unread = Entry(unread)
+            self._book.move(self._unread, places[1])
 
     # ---- work
 
@@ -137,7 +160,7 @@ class AlarmStore:
         try:
             self._store(entry)
         finally:
-            if len(self._unsaved) > _UNSAVED_MAX:
+            if len(self._unsaved) > _UNSAVED_MAX and key in self._unsaved:
                 del self._book.groups[key], self._unsaved[key]
 
     def _store(self, entry: Entry) -> None:
@@ -197,6 +220,7 @@ class AlarmStore:
         while self._book.ended:
             keys = list(self._book.ended)[: self.ring.pairs_max]
             self._append([Draft(Kind.FINISH, NO_KEY, pack_pairs(keys))])
+            self._finished.update(keys if self.ring.unread else ())
             for key in keys:
                 self._book.forget(self._book.ended.pop(key))
         if not self._unsaved and self.ring.held < self.ring.capacity * 15 // 16:
@@ -279,6 +303,8 @@ class AlarmStore:
 
     def _entries(self) -> Iterator[Entry]:
         yield self._epoch
+        if self._unread is not None:
+            yield self._unread
         yield from self._book.entries()
 
     # ---- repair
@@ -287,8 +313,8 @@ class AlarmStore:
         """Let records be written that are not on disk, or perhaps not; the place of one that perhaps is stays held."""
         waiting = {id(entry) for entry in self._marks}
         for entry in lost:
-            if entry is self._epoch:
-                self._book.move(entry, None)
+            if entry in (self._epoch, self._unread):
+                self._book.move(self._epoch, None)
             elif entry.draft.key in self._book.ended:
                 continue
             elif entry.draft.kind == Kind.REPORT:
@@ -299,7 +325,7 @@ class AlarmStore:
     @property
     def owing(self) -> bool:
         """Whether `retry` has something to write."""
-        return self._epoch.place is None or bool(self._unsaved) or bool(self._old_files)
+        return self._epoch.place is None or bool(self._unsaved or self._old_files or self._late)
 
     def retry(self, stored: Callable[[ReportId], None]) -> None:
         """Write what should be on disk and is not; then remove the files of a ring of another size.
@@ -312,8 +338,10 @@ class AlarmStore:
         """
         if self._epoch.place is None:
             self.save_epoch()
+        self._reuse()
         for entry in list(self._unsaved.values()):
             self._store(entry)
+            self._reuse()
             stored(unpack_report(entry.draft.payload).id)
         if self._old_files:
             self.flush()
@@ -326,11 +354,43 @@ class AlarmStore:
                 self._disk.unlink(str(path))
         self._old_files = []
 
-    def check(self) -> None:
-        """Look after the files; what cannot be read from one that was put right is written once more."""
+    def check(self) -> Mounted:
+        """Look after the files; what cannot be read from one that was put right is written once more.
+
+        Returns:
+            What could not be read when the ring was opened, and can be now.
+        """
         if self.ring.check():
             places = [(entry, entry.place) for entry in self._entries()]
             self._queue([entry for entry, place in places if place is not None and self.ring.read(place) is None])
+        late = self.ring.take_late()
+        known = set(self._book.groups)
+        self._recover_late(late)
+        reports, marks, wrong = self._book.decode(set(self._book.groups) - known)
+        self.ring.findings += wrong
+        self._queue([entry for entry in self._book.entries() if entry.place is None])
+        self._forget_finished()
+        return Mounted(
+            max((record.epoch for records in late.values() for record in records), default=0), reports, marks
+        )
+
+    def _recover_late(self, late: dict[int, list[Record]]) -> None:
+        """Take in what lies where it cannot stay: each segment is free again when all of it is written elsewhere."""
+        for records in late.values():
+            self._finished |= finished_keys(records)
+        for index, records in late.items():
+            self._book.recover(records, self._finished, on_disk=False)
+            reports = [record for record in records if record.kind == Kind.REPORT]
+            self._late[index] = {record.key for record in reports}
+            for record in reports:
+                if record.key in self._finished and not self._book.find(record.key):
+                    # Its end may be overwritten before it is: that is written once more.
+                    self._book.ended[record.key] = Group(Entry(Draft(Kind.REPORT, record.key, record.payload)))
+
+    def _reuse(self) -> None:
+        for index in [index for index, keys in self._late.items() if keys.isdisjoint(self._unsaved)]:
+            self.ring.reuse(index)
+            del self._late[index]
 
     def close(self) -> None:
         """Give all descriptors back; idempotent."""

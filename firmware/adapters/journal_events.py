@@ -6,7 +6,7 @@ from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 
 from firmware.adapters.backlog import EventIndex, Slot
-from firmware.adapters.ring import Layout, Ring, layouts, read_ring
+from firmware.adapters.ring import Layout, Ring
 from firmware.adapters.ring_format import (
     NO_KEY,
     Draft,
@@ -19,6 +19,7 @@ from firmware.adapters.ring_format import (
     payload_max,
     unpack_pairs,
 )
+from firmware.adapters.ring_reader import layouts, read_ring
 from firmware.adapters.unfinished import finished_keys, key_of
 from firmware.core.facts import ReportsDropped
 from firmware.core.report import Report, ReportId
@@ -120,6 +121,7 @@ class EventStore:
                 self._gaps.append(found._replace(payload=record.payload))
 
     def _take_in(self) -> None:
+        self._queue_finished()
         ended = {key for draft, _ in self._queue if draft.kind == Kind.FINISH for key in unpack_pairs(draft.payload)}
         skip = self._finished | self.index.keys() | ended
         reports = sorted(found for found in self._reports if self.ring.is_current(found.place.ordinal))
@@ -310,9 +312,15 @@ class EventStore:
                 self._disk.unlink(str(path))
         self._old_files = []
 
-    def check(self) -> None:
-        """Look after the files."""
-        self.ring.check()
+    def check(self, epoch: int) -> None:
+        """Look after the files; begin anew when more can be read, or written, than at the start."""
+        if not self.loaded:
+            return
+        if self.ring.started:
+            self.ring.check()
+            if not self.ring.take_late():
+                return
+        self.restart(epoch)
 
     def close(self) -> None:
         """Give all descriptors back; idempotent."""

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, TypeVar
 
 from firmware.adapters.journal_alarms import ALARM_RING
 from firmware.adapters.journal_events import EVENT_RING
-from firmware.adapters.ring import Layout, layouts, read_ring, read_segment
 from firmware.adapters.ring_files import REAL
 from firmware.adapters.ring_format import Key, Kind, Record
+from firmware.adapters.ring_reader import layouts, read_ring, read_segment
 from firmware.adapters.unfinished import finished_keys
 from firmware.core.report import Mark, Report, ReportId, Step
 from firmware.wire.stored import StoredError, unpack_gap, unpack_mark, unpack_report
@@ -18,6 +18,8 @@ from firmware.wire.stored import StoredError, unpack_gap, unpack_mark, unpack_re
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
+
+    from firmware.adapters.ring import Layout
 
 _T = TypeVar("_T")
 _YOUNG_NS = 2_000_000_000

@@ -6,10 +6,9 @@ be overwritten. Its owner decides what is copied forward (`journal_alarms`) and 
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from firmware.adapters.ring_files import Disk, Segment, read_file
+from firmware.adapters.ring_files import Disk, Segment
 from firmware.adapters.ring_format import (
     NO_KEY,
     PAIRS_MAX,
@@ -28,7 +27,7 @@ from firmware.adapters.ring_format import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
 _SECTOR = 512
@@ -79,6 +78,9 @@ class Ring:
         self._known_holes: set[tuple[int, int]] = set()
         self._segments = [Segment(disk, folder / layout.file(index), layout.size) for index in range(layout.segments)]
         self._scans: dict[int, Scan] = {}
+        self._late: set[int] = set()
+        self._used: dict[int, int] = {}
+        self._owed: set[int] = set()
         self._held: dict[int, int] = {}
         self._head = 0
         self._position = 0
@@ -92,21 +94,37 @@ class Ring:
         Returns:
             Every whole record in it, stale ones too.
         """
+        image, why = self._segments[index].load()
+        found = self._enter(index, image, why)
+        # Only its extent is kept: the records go to their owner.
+        self._scans[index] = found._replace(records=found.records[:1] + found.records[-1:], stale=[])
+        return [*found.records, *found.stale]
+
+    def _enter(self, index: int, image: bytes, why: str | None) -> Scan:
+        """Take account of what a segment file holds."""
         segment = self._segments[index]
-        image, why = segment.load()
         found = scan(image, index, self.layout.segments)
         if found.garbage and segment.fault is None:
             why = segment.discard(f"{segment.path.name} holds no record, and is not empty")
         if why:
             self.findings.append(why)
-        # Only its extent is kept: the records go to their owner.
-        self._scans[index] = found._replace(records=found.records[:1] + found.records[-1:], stale=[])
-        self._holes |= {(found.ordinal, hole): lost for hole, lost in found.holes.items()}
+        if not segment.unread:  # else they may be whole
+            self._holes |= {(found.ordinal, hole): lost for hole, lost in found.holes.items()}
         for record in found.records:
             if record.kind == Kind.HOLES:
                 self._known_holes |= set(unpack_pairs(record.payload))
+            if record.kind == Kind.UNREAD:
+                self._owed.update(index for index, _ in unpack_pairs(record.payload))
+        self._used[index] = found.ordinal
         self._serial = max([self._serial, *(record.serial + 1 for record in (*found.records, *found.stale))])
-        return [*found.records, *found.stale]
+        return found
+
+    def set_aside_unread(self) -> None:
+        """Keep files aside that could not be read, so that there are two to write to; call it before `start`."""
+        for segment in self._segments:
+            if segment.unread and self.usable < 2:  # noqa: PLR2004 - a head and a spare one
+                why = segment.discard(segment.fault or "")
+                self.findings += [why] if why else []
 
     def start(self) -> None:
         """Find where writing goes on."""
@@ -121,6 +139,7 @@ class Ring:
             missing = [segment.path.name for segment in self._segments if not segment.found]
             self.findings += [f"{name} was missing" for name in missing]
         self._scans.clear()
+        self._late = {index for index in self._owed if self._used.get(index, 0) > 0 and not self._is_current(index)}
         self.started = self.usable > 1
 
     def _check_seams(self) -> None:
@@ -129,6 +148,8 @@ class Ring:
         for ordinal, found in by_ordinal.items():
             after = by_ordinal.get(ordinal + 1)
             if after is None or not found.records:
+                continue
+            if self._segments[ordinal % self.layout.segments].unread:
                 continue
             last, first = found.records[-1], after.records[0]
             missing = first.serial - last.serial - 1
@@ -139,13 +160,30 @@ class Ring:
         """Whether a segment belongs to the present lap; what lies elsewhere was copied or dropped long ago."""
         return ordinal > self._head - self.layout.segments
 
+    def _is_current(self, index: int) -> bool:
+        return self.is_current(self._used[index])
+
+    def late_of(self, records: Iterable[Record]) -> dict[int, list[Record]]:
+        """Those that an earlier start could not read before their lap was over, by segment; see `take_late`."""
+        found: dict[int, list[Record]] = {index: [] for index in self._late}
+        for record in records:
+            index = record.ordinal % self.layout.segments
+            if index in found and record.ordinal == self._used[index]:
+                found[index].append(record)
+        return found
+
     @property
     def is_sound(self) -> bool:
         """Whether all that was ever promised can be read, as far as the ring itself can tell.
 
         A last write that was damaged looks like one that was torn.
         """
-        return self._serial > 1 and not (self.findings or set(self._holes) - self._known_holes)
+        return self._serial > 1 and not (self.unread or self.findings or set(self._holes) - self._known_holes)
+
+    @property
+    def unread(self) -> bool:
+        """Whether something may lie in a segment that could not be read."""
+        return any(segment.unread for segment in self._segments)
 
     def take_damage(self) -> str | None:
         """What had been synced and is no longer whole, each place told once; None when there is nothing to tell."""
@@ -167,7 +205,10 @@ class Ring:
     @property
     def usable(self) -> int:
         """Segments that can be written."""
-        return sum(segment.fault is None for segment in self._segments)
+        return sum(map(self._is_writable, range(self.layout.segments)))
+
+    def _is_writable(self, index: int) -> bool:
+        return self._segments[index].fault is None and index not in self._late
 
     @property
     def fault(self) -> str | None:
@@ -220,7 +261,7 @@ class Ring:
     @property
     def free(self) -> int:
         """Bytes left in the head segment."""
-        if self._segments[self._head % self.layout.segments].fault is not None:
+        if not self._is_writable(self._head % self.layout.segments):
             return 0
         return self.layout.size - self._position
 
@@ -293,7 +334,8 @@ class Ring:
 
     def _next(self) -> int:
         for ordinal in range(self._head + 1, self._head + self.layout.segments):
-            if self._segments[ordinal % self.layout.segments].fault is None:
+            index = ordinal % self.layout.segments
+            if self._is_writable(index) and ordinal > self._used.get(index, 0):
                 return ordinal
         return self._head + self.layout.segments
 
@@ -318,47 +360,29 @@ class Ring:
                     self.findings.append(f"{segment.path.name} was gone or cut; made anew")
         return mended
 
+    def take_late(self) -> dict[int, list[Record]]:
+        """Records of segments that could not be read by `load` and were read by `check`, those of one lap each.
+
+        Nothing is written there before `reuse`: what is unfinished among them is on disk nowhere else.
+        """
+        late = {}
+        for index, segment in enumerate(self._segments):
+            image = segment.take_late()
+            if image is not None:
+                self._late.add(index)
+                late[index] = self._enter(index, image, None).records
+        return late
+
+    def reuse(self, index: int) -> None:
+        """All that was late in a segment is on disk elsewhere, or finished."""
+        self._late.discard(index)
+
+    def unread_draft(self) -> Draft | None:
+        """The record that lets a later start count what lies in segments that are unread or late; None without such."""
+        pairs = [(index, 0) for index, one in enumerate(self._segments) if one.unread or index in self._late]
+        return Draft(Kind.UNREAD, NO_KEY, pack_pairs(pairs)) if pairs else None
+
     def close(self) -> None:
         """Give all descriptors back; idempotent."""
         for segment in self._segments:
             segment.close()
-
-
-def read_ring(
-    folder: Path, layout: Layout, disk: Disk, read: Callable[[Path, Layout, int], list[Record]] | None = None
-) -> list[Record]:
-    """Whole records of a ring's present lap in the order of writing; nothing is changed, and bad files are passed over.
-
-    Args:
-        folder: Where.
-        layout: Geometry of the ring.
-        disk: The operating system.
-        read: Gives the records of one segment file, if not by reading it with `read_segment`.
-    """
-    records = []
-    for index in range(layout.segments):
-        path = folder / layout.file(index)
-        records += read(path, layout, index) if read else read_segment(path, layout, index, disk)
-    newest = max((record.ordinal for record in records), default=0)
-    current = [record for record in records if record.ordinal > newest - layout.segments]
-    return sorted(current, key=lambda record: record.serial)
-
-
-def layouts(folder: Path, name: str, disk: Disk) -> list[Layout]:
-    """Geometries of all rings of a name that have files in a folder.
-
-    Raises:
-        OSError: The folder cannot be listed.
-    """
-    pattern = re.compile(re.escape(name) + r"-([1-9]\d{0,2})x([1-9]\d{0,8})-\d{1,3}\.seg")
-    matches = [match for match in map(pattern.fullmatch, disk.listdir(str(folder))) if match]
-    return [Layout(name, count, size) for count, size in sorted({(int(match[1]), int(match[2])) for match in matches})]
-
-
-def read_segment(path: Path, layout: Layout, index: int, disk: Disk) -> list[Record]:
-    """Records of one segment file; none when it cannot be read."""
-    try:
-        image = read_file(disk, path, layout.size)
-    except OSError:
-        return []
-    return scan(image, index, layout.segments).records

@@ -5,6 +5,7 @@ All calls to the operating system go through a `Disk`, so that a test can cut th
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import os
@@ -26,6 +27,10 @@ _READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 _WRITE = os.O_RDWR | os.O_DSYNC | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 _CREATE = os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
 _FOLDER = os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY
+_NO_FILE = (errno.EINVAL, errno.ELOOP, errno.ENXIO)
+"""What bears the name is no regular file: there is nothing in it that could be read later."""
+_PAUSE_MAX = 63
+"""Looks after the files between two tries to read one that cannot be read: the kernel may take seconds for each."""
 
 
 def _lock(fd: int) -> None:
@@ -136,12 +141,16 @@ def read_file(disk: Disk, path: Path, size: int) -> bytes:
     """
     fd = disk.open(str(path), _READ, 0)
     try:
-        return _read(disk, fd, size)
+        content, failure = _read(disk, fd, size)
     finally:
         disk.close(fd)
+    if failure is not None and not any(content):
+        raise failure
+    return content
 
 
-def _read(disk: Disk, fd: int, size: int) -> bytes:
+def _read(disk: Disk, fd: int, size: int) -> tuple[bytes, OSError | None]:
+    """Up to `size` bytes, and why zeros stand for some of them."""
     if not stat.S_ISREG(disk.fstat(fd).st_mode):
         raise OSError(errno.EINVAL, "no regular file")
     parts = []
@@ -149,29 +158,21 @@ def _read(disk: Disk, fd: int, size: int) -> bytes:
     while offset < size:
         try:
             part = disk.pread(fd, size - offset, offset)
-        except OSError:
-            return _salvage(disk, fd, size)
+        except OSError as error:
+            return _salvage(disk, fd, size), error
         if not part:
             break
         parts.append(part)
         offset += len(part)
-    return b"".join(parts)
+    return b"".join(parts), None
 
 
 def _salvage(disk: Disk, fd: int, size: int) -> bytes:
     image = bytearray(size)
-    good = 0
-    failure = OSError(errno.EIO, "unreadable")
     for offset in range(0, size, _PAGE):
-        try:
+        with contextlib.suppress(OSError):
             page = disk.pread(fd, min(_PAGE, size - offset), offset)
-        except OSError as error:
-            failure = error
-        else:
             image[offset : offset + len(page)] = page
-            good += 1
-    if not good:
-        raise failure
     return bytes(image)
 
 
@@ -183,6 +184,7 @@ class Segment:
         size: Bytes.
         fault: Why it cannot be written; None when it can.
         found: Whether there was a file at the first `load`.
+        unread: Whether something in it could not be read: until it can, it is not written to.
 
     Synchronization: `read` from any thread; the rest from the journal's.
     """
@@ -192,10 +194,13 @@ class Segment:
         self.size = size
         self.fault: str | None = "not opened yet"
         self.found = False
+        self.unread = False
         self._disk = disk
         self._fd: int | None = None
         self._suspect = False
         self._guard = threading.Lock()
+        self._late: bytes | None = None
+        self._pause = self._wait = 0
 
     def load(self) -> tuple[bytes, str | None]:
         """Open the file and read it; put it right when it is missing or damaged.
@@ -209,9 +214,17 @@ class Segment:
             # Once more: a cable that slipped for a moment is no reason to put a file of alarms aside.
             content, why = self._look()
         image = content.ljust(self.size, b"\0")
+        if self.unread:
+            self.fault = f"{why}; it is not overwritten, and read again later"
+            return image, None
         if self.fault is not None:
             why = self._replace(image, why)
         return image, why
+
+    def take_late(self) -> bytes | None:
+        """The content, once, if it could not be read by `load` and was read by `mend`."""
+        image, self._late = self._late, None
+        return image
 
     def discard(self, why: str) -> str | None:
         """Set the file aside and begin an empty one.
@@ -219,23 +232,31 @@ class Segment:
         Returns:
             What happened, for a technician; None when the file had to stay, as `fault` says.
         """
+        self.unread = False
         return self._replace(bytes(self.size), why)
 
     def _look(self) -> tuple[bytes, str | None]:
         """Content of the file that is there, and why it cannot stay there; opens it, for writing if it can."""
         content = b""
+        self.unread = False
         try:
             reader = self._disk.open(str(self.path), _READ, 0)
             self.found = True
             self._adopt(reader, "not open for writing")
-            content = _read(self._disk, reader, self.size)
-            if len(content) < self.size:
-                return content, f"{self.path.name} has {len(content)} bytes instead of {self.size}"
-            self._adopt(self._disk.open(str(self.path), _WRITE, 0))
+            content, failure = _read(self._disk, reader, self.size)
+            if failure is not None:
+                raise failure
         except FileNotFoundError:
             return content, None
         except OSError as error:
             self.found = True
+            self.unread = error.errno not in _NO_FILE
+            return content, f"{self.path.name}: {error.strerror or error}"
+        if len(content) < self.size:
+            return content, f"{self.path.name} has {len(content)} bytes instead of {self.size}"
+        try:
+            self._adopt(self._disk.open(str(self.path), _WRITE, 0))
+        except OSError as error:
             return content, f"{self.path.name}: {error.strerror or error}"
         return content, None
 
@@ -305,9 +326,8 @@ class Segment:
         Returns:
             Whether anything was done: what the file should hold must be looked at again.
         """
-        if self._fd is None:
-            self.load()
-            return self.fault is None
+        if self.unread or self._fd is None:
+            return self._load_again()
         try:
             here, there = self._disk.fstat(self._fd), self._disk.lstat(str(self.path))
         except FileNotFoundError:
@@ -319,6 +339,22 @@ class Segment:
         if there.st_size < self.size:
             return self._put_right(lambda: self._refill(there.st_size))
         return self.fault is not None and self._put_right(self._reopen)
+
+    def _load_again(self) -> bool:
+        """Try to read what could not be read, less and less often; `take_late` then has it."""
+        if not self.unread:
+            self.load()
+            return self.fault is None
+        if self._wait:
+            self._wait -= 1
+            return False
+        content, why = self._look()
+        if self.unread:
+            self.fault = f"{why}; it is not overwritten, and read again later"
+            self._wait = self._pause = min(2 * self._pause + 1, _PAUSE_MAX)
+            return False
+        self._late = content.ljust(self.size, b"\0")
+        return self.fault is None
 
     def _put_right(self, work: Callable[[], None]) -> bool:
         try:

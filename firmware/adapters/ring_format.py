@@ -53,6 +53,9 @@ class Kind(enum.IntEnum):
     """Reports that were dropped for want of room."""
     HOLES = 6
     """Damaged places that were reported already; the payload is their ordinals and offsets."""
+    UNREAD = 7
+    """Segment files that could not be read: what lies in them counts though its lap is over; the payload is pairs of
+    index and 0."""
 
 
 class Flag(enum.IntFlag):

@@ -216,6 +216,10 @@ retained, but receipts and commands are for the present only
     {}：一个槽损坏
 {} has {} bytes instead of {}
     {} 有 {} 字节，应为 {}
+{} cannot be read
+    {} 无法读取
+{}; it is not overwritten, and read again later
+    {}；不会覆盖它，稍后再读
 {} cannot be put right: {}
     {} 无法修复：{}
 {}; kept as {}

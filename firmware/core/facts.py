@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from hal.types import Level
 
 if TYPE_CHECKING:
-    from firmware.core.report import ReportId, Scalar, Step
+    from firmware.core.report import Mark, Report, ReportId, Scalar, Step
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +29,19 @@ class NotStored:
 
     id: ReportId
     why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """The journal can read at last what it could not read when the panel started: alarms that are not finished.
+
+    Attributes:
+        reports: By identity; of earlier starts all of them.
+        marks: Theirs.
+    """
+
+    reports: tuple[Report, ...]
+    marks: tuple[Mark, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +208,7 @@ Fact = (
     | Tick
     | Stored
     | NotStored
+    | Recovered
     | Brokered
     | Refused
     | Receipt

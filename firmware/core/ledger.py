@@ -76,28 +76,42 @@ class Ledger:
         sent = [self._transmit(path, delivery) for path in self._paths]
         return [*sent, *self._progress(delivery, Step.RAISED, "panel", now), Store(report)]
 
-    def restore(self, reports: Iterable[Report], marks: Iterable[Mark], resets: frozenset[str], now: Instant) -> None:
-        """Rebuild from the journal what was not over when the panel stopped; `resets` are the codes that close."""
+    def restore(
+        self, reports: Iterable[Report], marks: Iterable[Mark], resets: frozenset[str], now: Instant
+    ) -> list[Incident]:
+        """Rebuild from the journal what was not over when the panel stopped; `resets` are the codes that close.
+
+        Returns:
+            The incidents that the reports belong to, oldest first.
+        """
+        restored: dict[ReportId, Incident] = {}
         for report in sorted(reports, key=lambda report: report.id):
             root = report.incident or report.id
             incident = self.incidents.setdefault(root, Incident(root, report.zone, report.covert, 0.0))
+            restored[root] = incident
             incident.reports.append(report.id)
             incident.closed = incident.closed or report.code in resets
             incident.reach(Step.STORED)
             delivery = Delivery(report, now.mono_s, set(self._receivers), steps={(Step.STORED, "journal")})
             self._deliveries[report.id] = delivery
         for mark in marks:
-            restored = self._deliveries.get(mark.id)
-            if restored is not None and restored.reach(mark.step, mark.by):
-                self.incidents[restored.report.incident or mark.id].reach(mark.step)
+            marked = self._deliveries.get(mark.id)
+            if marked is not None and marked.reach(mark.step, mark.by):
+                self.incidents[marked.report.incident or mark.id].reach(mark.step)
+        return list(restored.values())
 
-    def resume(self, now: Instant) -> list[Effect]:
+    def resume(self, incidents: list[Incident], now: Instant) -> list[Effect]:
         """After `restore`: send what is unacknowledged, let go of what is over."""
-        effects = [effect for path in self._paths for effect in self.resend(path)]
-        for report, delivery in self._deliveries.items():
-            if delivery.missing:
-                self.timers.set(report, now.mono_s + self._resend_s[0])
-        return effects + [effect for root in list(self.incidents) for effect in self._finish(root)]
+        missing = [
+            delivery
+            for incident in incidents
+            for delivery in map(self._deliveries.__getitem__, incident.reports)
+            if delivery.missing
+        ]
+        for delivery in missing:
+            self.timers.set(delivery.report.id, now.mono_s + self._resend_s[0])
+        sent: list[Effect] = [self._transmit(path, delivery) for path in self._paths for delivery in missing]
+        return sent + [effect for incident in incidents for effect in self._finish(incident.id)]
 
     def reach(self, report: ReportId, step: Step, by: str, person: str, now: Instant) -> list[Effect]:
         """Record a step; unknown and repeated ones change nothing."""

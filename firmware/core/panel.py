@@ -12,13 +12,7 @@ from typing import TYPE_CHECKING, assert_never
 
 from firmware.core import facts as f
 from firmware.core.commands import Commands
-from firmware.core.effects import (
-    Capture,
-    Effect,
-    Finish,
-    Health,
-    Store,
-)
+from firmware.core.effects import Capture, Effect, Finish, Health, Note, Store
 from firmware.core.incident import ORDER, Incident
 from firmware.core.ledger import Ledger
 from firmware.core.maker import Maker
@@ -89,26 +83,31 @@ class Panel:
 
     def start(self, reports: tuple[Report, ...], marks: tuple[Mark, ...], now: Instant) -> list[Effect]:
         """Take up what the journal kept, before the first fact: latched alarms are latched again."""
-        own = tuple(report for report in reports if report.id.panel == self._spec.panel)
-        effects = self._renamed(tuple(report.id for report in reports if report.id.panel != self._spec.panel), now)
-        self.ledger.restore(own, marks, RESETS, now)
-        alarms = {report.id: report for report in own if report.code not in RESETS}
-        for incident in self.ledger.open():
-            accepted = ORDER[incident.step] >= ORDER[Step.ACCEPTED]
-            incident.siren_until_s = 0.0 if accepted else now.mono_s + self._spec.siren_s
-            zone = self.zones.get(incident.zone)
-            if zone is not None:
-                zone.incident = incident.id
-                zone.presses = sum(report in alarms for report in incident.reports)
-            effects.append(self._capture(incident.id, now, covert=incident.covert))
-        visible = sum(not incident.covert for incident in self.ledger.open())
-        if visible:
-            effects.append(self._make.say("restored", count=visible))
+        effects = self._take_up(reports, marks, now)
         self._paths.start(now.mono_s)
         self._timers.set(("health", ""), now.mono_s + HEALTH_SETTLE_S)
         # Whoever lists the journal sees this report: silent alarms are not counted in it.
+        visible = sum(not incident.covert for incident in self.ledger.open())
         started = self._make.report("RR", now, detail=(("version", self._spec.version), ("restored", visible)))
-        return self._settle([*self.ledger.resume(now), *effects, Store(started)], now)
+        return self._settle([*effects, Store(started)], now)
+
+    def _take_up(self, reports: tuple[Report, ...], marks: tuple[Mark, ...], now: Instant) -> list[Effect]:
+        own = tuple(report for report in reports if report.id.panel == self._spec.panel)
+        effects = self._renamed(tuple(report.id for report in reports if report.id.panel != self._spec.panel), now)
+        restored = self.ledger.restore(own, marks, RESETS, now)
+        alarms = {report.id for report in own if report.code not in RESETS}
+        latched = [incident for incident in restored if not incident.closed]
+        for incident in latched:
+            accepted = ORDER[incident.step] >= ORDER[Step.ACCEPTED]
+            incident.siren_until_s = 0.0 if accepted else now.mono_s + self._spec.siren_s
+            zone = self.zones.get(incident.zone)
+            if zone is not None and (zone.incident is None or zone.incident < incident.id):
+                zone.incident, zone.presses = incident.id, len(alarms.intersection(incident.reports))
+            effects.append(self._capture(incident.id, now, covert=incident.covert))
+        visible = sum(not incident.covert for incident in latched)
+        if visible:
+            effects.append(self._make.say("restored", count=visible))
+        return [*self.ledger.resume(restored, now), *effects]
 
     def _renamed(self, strange: tuple[ReportId, ...], now: Instant) -> list[Effect]:
         """Let go of what the panel raised under another identity: no receiver would take it from this one."""
@@ -147,6 +146,8 @@ class Panel:
                 return self.ledger.reach(fact.id, Step.STORED, "journal", "", now)
             case f.NotStored():
                 return self._refusal("journal", fact, now)
+            case f.Recovered():
+                return [*map(Note, fact.marks), *self._take_up(fact.reports, fact.marks, now)]
             case f.Brokered():
                 heard = self.troubles.end(f"path {fact.path} receiver", now, covert=self.ledger.covert(fact.id))
                 return self.ledger.reach(fact.id, Step.BROKERED, fact.path, "", now) + heard

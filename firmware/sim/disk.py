@@ -32,7 +32,7 @@ class SimDisk:
         random: Which sectors a torn write still reached.
 
     Attributes:
-        mode: "ok", "full", "readonly" or "eio".
+        mode: "ok", "full", "readonly", "eio" (nothing can be written) or "dead" (nor read).
         cut_next: The next write is torn, and the power is gone.
 
     Synchronization: one thread.
@@ -49,7 +49,7 @@ class SimDisk:
         return Disk(
             open=self._open_file,
             close=self._close,
-            pread=os.pread,
+            pread=self._pread,
             pwrite=self._pwrite,
             fsync=self._fsync,
             link=self._changes(REAL.link),
@@ -75,6 +75,11 @@ class SimDisk:
         self._open.discard(fd)
         os.close(fd)
 
+    def _pread(self, fd: int, size: int, offset: int) -> bytes:
+        if self.mode == "dead":
+            _refuse(errno.EIO)
+        return os.pread(fd, size, offset)
+
     def _pwrite(self, fd: int, data: bytes, offset: int) -> int:
         if self.cut_next:
             self._tear(fd, data, offset)
@@ -84,8 +89,7 @@ class SimDisk:
         return os.pwrite(fd, data, offset)
 
     def _fsync(self, fd: int) -> None:
-        if self.mode == "eio":
-            _refuse(errno.EIO)
+        self._check()
         os.fsync(fd)
 
     def _changes(self, call: Callable[P, None]) -> Callable[P, None]:
@@ -98,7 +102,7 @@ class SimDisk:
     def _check(self) -> None:
         if self.mode == "readonly":
             _refuse(errno.EROFS)
-        if self.mode == "eio":
+        if self.mode in ("eio", "dead"):
             _refuse(errno.EIO)
 
     def _tear(self, fd: int, data: bytes, offset: int) -> NoReturn:

@@ -66,7 +66,12 @@ ACTIONS: tuple[Rule, ...] = (
     Rule("clock-set", "clock set TIME", "The wall clock, as 1970 or 2031-05-01T08:00:00 (UTC); durations do not care."),
     Rule("clock-jumps", "clock jumps back|ahead SPAN", "The wall clock steps."),
     Rule("clock-sync", "clock synced|unsynced", "Whether a time source disciplines the wall clock."),
-    Rule("disk", "disk ok|full|readonly|eio|hangs", "What the disk answers the journal from now on; `hangs`: nothing."),
+    Rule(
+        "disk",
+        "disk ok|full|readonly|eio|dead|hangs",
+        "What the disk answers the journal from now on; `eio`: nothing can be written, `dead`: nor read; `hangs`: "
+        "no answer.",
+    ),
     Rule("disk-slow", "disk slow SPAN", "Every order to the journal takes SPAN."),
     Rule("journal", "journal deleted", "Somebody deletes the journal's files."),
     Rule("power-cut", "power cut", "Everything that is not on disk is gone; buttons stay as they are."),

@@ -396,13 +396,17 @@ def test_noise_in_place_of_a_file_is_kept_aside(disk):
     assert bytes(disk.content(f"{name}.bad-1")) == random.Random(1).randbytes(4096)
 
 
-def test_an_unreadable_file_is_kept_aside_and_the_panel_starts(disk):
+def test_an_unreadable_file_stays_untouched_and_the_panel_starts(disk):
     _, epoch = seeded(disk)
     name = alarm_files(disk)[0]
+    before = bytes(disk.content(name))
     disk.fault = lambda call, path: errno.EIO if call == "pread" and path == name else 0
     bench = again(disk)
-    assert "Input/output error; kept as alarms-8x4096-0.seg.bad-1" in troubles(bench.recovery)["journal damage"]
+    assert "7 of 8 segments can be written: alarms-8x4096-0.seg" in troubles(bench.recovery)["journal"]
     assert bench.recovery.epoch == epoch + 1
+    press = bench.alarm()
+    assert bench.of(Stored)[0].id == press.id
+    assert bytes(disk.content(name)) == before
 
 
 def test_unreadable_pages_cost_only_what_lies_in_them(disk):

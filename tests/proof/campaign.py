@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from proof import image, links, storms, subjects
 from proof.cuts import Sweep, sweep
-from proof.faults import FAULTS, UNREADABLE, clock_epochs, clock_panel, disk_fault, restored, shared_sector
+from proof.faults import FAULTS, UNREADABLE, clock_epochs, clock_panel, disk_fault, restored, shared_sector, unread
 from proof.lives import Passed
 from proof.oracle import Verdict
 from proof.page import Row
@@ -268,7 +268,10 @@ def disks(plan: Plan) -> Result:
         note = MEASURED if total.unpromised else ""
         rows.append(row_of("disk", fault, promise, "tests/proof/faults.py", total, note=note))
         failures += total.failures
-    return Result(rows, failures)
+    late = _sum(unread, seeds)
+    fault = "any files unreadable at the start, readable again while the panel runs; a power cut after that"
+    rows.append(row_of("disk", fault, "taken in and sent as soon as it can be read", "tests/proof/faults.py", late))
+    return Result(rows, failures + late.failures)
 
 
 def _disk(kind: str, seed: int) -> Verdict:

@@ -12,7 +12,7 @@ from proof.oracle import Ledger, Verdict, judge
 from rigs.disk import MemoryDisk, dead, full, read_only
 from rigs.journals import Bench, HandClock
 
-from firmware.core.facts import Trouble
+from firmware.core.facts import Recovered, Trouble
 from firmware.sim.language import parse
 from firmware.sim.runner import play
 
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 BEFORE, DURING = 40, 40
 LOOK_S = 15.0
 """More than the journal's 10 s between two looks at its files."""
+RETRIES_S = 700.0
+"""More than the longest pause between two tries to read a file."""
 YEAR_S = 365 * 86400.0
 NOW_S = 1.79e9
 FAULTS = ("full", "read-only", "EIO always", "EIO now and then", "deleted", "bit flips")
@@ -71,8 +73,40 @@ def disk_fault(kind: str, seed: int) -> Verdict:
     return verdict
 
 
-def _ledger(disk: MemoryDisk) -> Ledger:
-    ledger = Ledger()
+def unread(seed: int) -> Verdict:
+    """Files that cannot be read when the panel starts, and can be while it runs; then a cut of the power.
+
+    Every accepted alarm has to reach the core before the cut, and be there after it.
+    """
+    rng = random.Random(f"{seed}/unread")
+    config = SIZES[seed % len(SIZES)]
+    disk = MemoryDisk()
+    Life(disk, config, rng).run(BEFORE * rng.randint(1, 5))
+    after = disk.cut(rng)
+    share = rng.random()
+    bad = {path for path in after.names if "/events-" not in path and rng.random() < share}
+    after.fault = lambda call, path: errno.EIO if call == "pread" and path in bad else 0
+    # Its own clock is later: a start that cannot read an epoch goes by that.
+    life = Life(after, config, rng, clock=HandClock(utc_s=NOW_S + YEAR_S))
+    life.run(rng.randint(0, DURING))
+    ledger = _ledger(disk)
+    owed = {one for one in ledger.owed if one.epoch != life.bench.recovery.epoch}
+    after.fault = None
+    life.bench.wait(RETRIES_S)
+    found = {report.id for report in life.bench.recovery.reports}
+    found |= {report.id for fact in life.bench.of(Recovered) for report in fact.reports}
+    _ledger(after, ledger)
+    ledger.gone -= found  # its end was what could not be read
+    verdict = judge(Bench(after.cut(rng).calls(), config=config), ledger, damage_allowed=True)
+    verdict.lost += len(owed - found)
+    verdict.marks_lost = 0  # two segments that are left have no room to hold them
+    if verdict.bad:
+        verdict.failures.append(f"disk --kind unread --seed {seed}: {verdict.bad}")
+    return verdict
+
+
+def _ledger(disk: MemoryDisk, ledger: Ledger | None = None) -> Ledger:
+    ledger = ledger or Ledger()
     for op in disk.trace:
         if op[0] == "note":
             ledger.take(*op[1])

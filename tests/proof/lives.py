@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from rigs.journals import Bench
+from rigs.journals import Bench, HandClock
 
 from firmware.adapters.ring_format import Kind, record_at
 from firmware.config import JournalConfig
@@ -38,11 +38,13 @@ OLD_MAX = 3
 class Life:
     """One start of a journal on a disk, and its orders at random."""
 
-    def __init__(self, disk: MemoryDisk, config: JournalConfig, rng: random.Random) -> None:
+    def __init__(
+        self, disk: MemoryDisk, config: JournalConfig, rng: random.Random, clock: HandClock | None = None
+    ) -> None:
         self._disk, self._rng = disk, rng
         self._text_max = TEXT_MAX[config.alarm_kib]
         disk.note(("call", None))
-        self.bench = Bench(disk.calls(), config=config, on_post=self._posted)
+        self.bench = Bench(disk.calls(), config=config, clock=clock, on_post=self._posted)
         disk.note(("epoch", self.bench.recovery.epoch))
         self._open = list(self.bench.recovery.reports)
         self._marks: list = []

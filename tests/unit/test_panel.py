@@ -678,6 +678,42 @@ def test_a_covert_alarm_restored_is_not_told_to_the_booth():
     assert Role.STROBE not in {d.role for d in r.of(e.Drive) if d.pattern is not Pattern.OFF}
 
 
+def test_an_alarm_that_the_journal_could_read_only_later_is_latched_sounded_and_sent_then():
+    old, alarm, _ = pressed()
+    mark = Mark(alarm.id, Step.RECEIVED, "110", "", old.now)
+    r = restarted([])
+    assert shown(r.effects).get(Role.STROBE, Pattern.OFF) is Pattern.OFF
+    effects = r.post(f.Recovered((alarm,), (mark,)))
+    assert shown(effects)[Role.STROBE] is Pattern.FAST
+    assert shown(effects)[Role.SIREN] is Pattern.STEADY
+    assert [t.report for t in r.of(e.Transmit, effects)] == [alarm]
+    assert r.of(e.Note, effects) == [e.Note(mark)]
+    assert r.of(e.Reply, r.reset())[0].ok
+
+
+def test_an_alarm_read_later_leaves_what_is_pressed_meanwhile_as_it_is():
+    _, alarm, _ = pressed()
+    r = restarted([])
+    (young,) = r.stored("PA", r.click())
+    effects = r.post(f.Recovered((alarm,), ()))
+    assert [t.report for t in r.of(e.Transmit, effects)] == [alarm]
+    assert r.panel.zones["booth-button"].incident == young.id
+    assert {incident.id for incident in r.panel.ledger.open()} == {alarm.id, young.id}
+    r.reset()
+    assert r.panel.zones["booth-button"].incident is None
+    assert all(incident.closed for incident in r.panel.ledger.incidents.values())
+
+
+def test_a_silent_alarm_read_later_shows_nothing_at_the_booth():
+    old = rig()
+    (alarm,) = old.stored("HA", old.click("foot-bar"))
+    r = restarted([])
+    effects = r.post(f.Recovered((alarm,), ()))
+    assert r.of(e.Say, effects) == []
+    assert set(shown(effects).values()) <= {Pattern.OFF}
+    assert [t.report for t in r.of(e.Transmit, effects)] == [alarm]
+
+
 def test_a_press_after_the_cut_on_a_latched_zone_joins_its_incident():
     _, alarm, _ = pressed()
     r = restarted([alarm])

@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 from rigs.disk import MemoryDisk
 
-from firmware.adapters.ring import Layout, Ring, layouts, read_ring
+from firmware.adapters.ring import Layout, Ring
 from firmware.adapters.ring_format import NO_KEY, Draft, Kind
+from firmware.adapters.ring_reader import layouts, read_ring
 
 FOLDER = Path("/state/ring")
 LAYOUT = Layout("r", 4, 1024)
