@@ -130,7 +130,7 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
     """Made once a test run."""
     folder = tmp_path_factory.mktemp("tls")
     ours, theirs = Authority(folder / "ours", "Test Authority"), Authority(folder / "theirs", "Other Authority")
-    here = "IP:127.0.0.1,DNS:localhost"
+    here = "IP:127.0.0.1,IP:10.0.2.100,DNS:localhost"  # the second as the virtual board sees this machine
     return Certificates(
         ca=ours.ca,
         other_ca=theirs.ca,

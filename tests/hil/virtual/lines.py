@@ -1,0 +1,67 @@
+"""Serial lines out of the virtual board: drained without a pause, for an unread console stops the whole machine.
+
+QEMU's UART writes byte by byte; when the socket is full it waits with its big lock held, and processors, pins and
+monitor stand still until somebody reads.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import socket
+
+
+class SerialLine:
+    """One line and its transcript.
+
+    Synchronization: any thread.
+    """
+
+    def __init__(self) -> None:
+        self._text = bytearray()
+        self._news = threading.Condition()
+        self._line: socket.socket | None = None
+
+    def attach(self, line: socket.socket) -> None:
+        """Read from now on what comes here; a machine that is started again has new lines."""
+        self._line = line
+        threading.Thread(target=self._drain, args=(line,), name="serial", daemon=True).start()
+
+    def send(self, data: bytes) -> None:
+        """Type."""
+        assert self._line is not None
+        self._line.sendall(data)
+
+    @property
+    def length(self) -> int:
+        """How much has come so far."""
+        with self._news:
+            return len(self._text)
+
+    def text(self, start: int = 0) -> str:
+        """What has come since a length."""
+        with self._news:
+            return bytes(self._text[start:]).decode("utf-8", "replace")
+
+    def expect(self, wanted: str, start: int, timeout_s: float) -> str:
+        """Await a text; the line that holds it.
+
+        Raises:
+            AssertionError: It did not come in time; the message holds what came.
+        """
+        data = wanted.encode()
+        with self._news:
+            came = self._news.wait_for(lambda: self._text.find(data, start) >= 0, timeout_s)
+            text = bytes(self._text[start:]).decode("utf-8", "replace")
+            assert came, f"{wanted!r} did not come within {timeout_s} s:\n{text}"
+            return next(line for line in text.splitlines() if wanted in line)
+
+    def _drain(self, line: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while data := line.recv(65536):
+                with self._news:
+                    self._text += data
+                    self._news.notify_all()

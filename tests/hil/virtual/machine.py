@@ -1,0 +1,206 @@
+"""One virtual board: QEMU with pins, sound, camera, serial line, watchdog, network, and a disk that forgets."""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+import threading
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from hil.virtual.boot import BOARD
+from hil.virtual.hand import Hand
+from hil.virtual.lines import SerialLine
+from hil.virtual.monitor import Event, MachineGoneError, Monitor, PinLines, connect, pin_controller
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from hil.virtual.disk import ForgetfulDisk
+    from hil.virtual.image import Image
+
+LINES: Final = 8
+BROKER: Final = ("10.0.2.100", 1883)
+"""Where the board finds the broker: the only address that its network leads to."""
+BOOT_S: Final = 120.0
+_LOOK_S: Final = 0.01
+_APPEND: Final = "console=ttyAMA0 loglevel=5 net.ifnames=0 panic=0"
+# A kernel that panics stays so until the hardware watchdog bites: that is what the watchdog is for.
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """An output line changed."""
+
+    at_s: float
+    line: int
+    high: bool
+
+
+class Machine:
+    """A virtual board that can be switched on and off.
+
+    Args:
+        image: What it boots.
+        folder: For its sockets and logs, empty; its path must be short, as those of all sockets.
+        disk: Its card.
+        port: Where on this machine's loopback the broker is.
+
+    Attributes:
+        levels: What the bench drives, by line; outlasts the power.
+        edges: What the board drove, oldest first; guarded by `news`.
+        console: The kernel's.
+        cable: The technician's line.
+
+    Synchronization: one thread; `edges` may be read from any under `news`.
+    """
+
+    def __init__(self, image: Image, folder: Path, disk: ForgetfulDisk, port: int) -> None:
+        # What lies at a line before the board drives it: the controller would show it for a moment.
+        self.levels = dict.fromkeys(range(LINES), False)
+        self.edges: list[Edge] = []
+        self.news = threading.Condition()
+        self.console, self.cable = SerialLine(), SerialLine()
+        self.events: list[Event] = []
+        self._image, self._folder, self._disk, self._port = image, folder, disk, port
+        self._process: subprocess.Popen[bytes] | None = None
+        self._monitor: Monitor | None = None
+        self._pins: PinLines | None = None
+        self._hand: Hand | None = None
+
+    @property
+    def on(self) -> bool:
+        """Whether it has power."""
+        return self._process is not None and self._process.poll() is None
+
+    @property
+    def monitor(self) -> Monitor:
+        """QEMU's."""
+        assert self._monitor is not None, "the virtual board is off"
+        return self._monitor
+
+    @property
+    def hand(self) -> Hand:
+        """Inside."""
+        assert self._hand is not None, "the virtual board is off"
+        return self._hand
+
+    def start(self, state: Path | None = None) -> float:
+        """Switch on, or go on from a saved state; the moment from which it runs.
+
+        Raises:
+            MachineGoneError: QEMU does not run; the message holds its words.
+        """
+        for path in self._folder.glob("*.sock"):
+            if path != self._disk.socket:
+                path.unlink()
+        incoming = ["-incoming", f"exec:zstd -dcq {state}"] if state else []
+        with (self._folder / "qemu.log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [*self._line(), *incoming], stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+            )
+        try:
+            return self._take_hold()
+        except MachineGoneError as error:
+            self.cut()
+            raise MachineGoneError(f"{error}; QEMU said: {(self._folder / 'qemu.log').read_text()}") from error
+
+    def drive(self, line: int, *, high: bool) -> float:
+        """Bring an input to a level, now or at the next power-on."""
+        self.levels[line] = high
+        if self._pins is not None and self.on:
+            return self._pins.drive(line, high=high)
+        return time.monotonic()
+
+    def save(self, state: Path) -> None:
+        """Stop, and keep the running machine in a file."""
+        self.monitor.order("stop")
+        self.monitor.order("migrate-set-parameters", max_bandwidth=1 << 40)
+        self.monitor.order("migrate", uri=f"exec:zstd -3 -q > {state}")
+        while (status := self.monitor.order("query-migrate")["status"]) not in ("completed", "failed"):
+            threading.Event().wait(_LOOK_S)
+        if status == "failed":
+            raise MachineGoneError(f"the running machine could not be saved to {state}")
+
+    def cut(self) -> float:
+        """Take the power away; the moment. What the disk forgets is told to the disk."""
+        at_s = time.monotonic()
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._keep_events()
+            self._fall()
+        self._process = self._monitor = self._pins = self._hand = None
+        return at_s
+
+    def all_events(self) -> list[Event]:
+        """What QEMU told, of all its runs."""
+        return [*self.events, *(self._monitor.events if self._monitor is not None else [])]
+
+    def _take_hold(self) -> float:
+        line = {name: connect(self._folder / f"{name}.sock", lambda: self.on) for name in _SOCKETS}
+        self.console.attach(line["con"])
+        self.cable.attach(line["tech"])
+        self._hand = Hand(line["hand"])
+        self._monitor = Monitor(line["qmp"])
+        while self._monitor.order("query-status")["status"] == "inmigrate":
+            threading.Event().wait(_LOOK_S)
+        self._pins = PinLines(line["qtest"], pin_controller(self._monitor), self._note)
+        self._monitor.on_event = self._react
+        self._drive_all()
+        self._monitor.order("cont")
+        return time.monotonic()
+
+    def _drive_all(self) -> None:
+        assert self._pins is not None
+        for line, high in self.levels.items():
+            self._pins.drive(line, high=high)
+
+    def _react(self, event: Event) -> None:
+        # A reset brings every driven line down, as if all buttons were pressed at once.
+        if event.name == "RESET":
+            with contextlib.suppress(MachineGoneError):
+                self._drive_all()
+
+    def _note(self, line: int, high: bool, at_s: float) -> None:  # noqa: FBT001 - an edge is a line and a bit
+        with self.news:
+            self.edges.append(Edge(at_s, line, high))
+            self.news.notify_all()
+
+    def _fall(self) -> None:
+        """Without power no line is driven."""
+        with self.news:
+            last = {edge.line: edge.high for edge in self.edges}
+            now_s = time.monotonic()
+            self.edges += [Edge(now_s, line, high=False) for line, high in last.items() if high]
+            self.news.notify_all()
+
+    def _keep_events(self) -> None:
+        if self._monitor is not None:
+            self.events += self._monitor.events
+
+    def _line(self) -> list[str]:
+        served = "server=on,wait=off"
+        sockets = {name: f"socket,id={name},path={self._folder}/{name}.sock,{served}" for name in _SOCKETS[:3]}
+        host, port = BROKER
+        forward = f"guestfwd=tcp:{host}:{port}-cmd:socat -lf /dev/null - TCP4:127.0.0.1:{self._port}"
+        return [
+            *("qemu-system-aarch64", *BOARD, "-accel", "tcg,thread=multi", "-S"),
+            *("-display", "none", "-nodefaults", "-no-user-config", "-action", "watchdog=reset"),
+            *("-kernel", str(self._image.kernel), "-initrd", str(self._image.initrd)),
+            *("-dtb", str(self._image.device_tree), "-append", _APPEND),
+            *("-chardev", sockets["con"], "-serial", "chardev:con"),
+            *("-qmp", f"unix:{self._folder}/qmp.sock,server=on,wait=off"),
+            *("-qtest", f"unix:{self._folder}/qtest.sock,server=on,wait=off", "-qtest-log", "/dev/null"),
+            *("-drive", f"if=none,id=card,file=nbd+unix:///?socket={self._disk.socket},format=raw,cache=none"),
+            *("-device", "virtio-blk-pci,drive=card", "-device", "virtio-rng-pci"),
+            *("-device", "virtio-serial-pci", "-chardev", sockets["hand"]),
+            *("-device", "virtserialport,chardev=hand,name=hand"),
+            *("-chardev", sockets["tech"], "-device", "pci-serial,chardev=tech", "-device", "i6300esb"),
+            *("-netdev", f"user,id=net,restrict=on,{forward}"),
+            *("-device", "virtio-net-pci,netdev=net,id=card0,romfile="),
+        ]
+
+
+_SOCKETS: Final = ("con", "tech", "hand", "qmp", "qtest")
