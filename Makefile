@@ -3,7 +3,7 @@
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test proof bench lint format wheel clean
+.PHONY: help demo test proof brokers bench bench-image hil hil-soak lint format wheel clean
 
 # What `gatebooth demo` is given, as DEMO_ARGS=--json.
 DEMO_ARGS ?=
@@ -13,6 +13,10 @@ TEST_ARGS ?=
 PROOF_ARGS ?=
 # What the benches are given.
 BENCH_ARGS ?=
+# What the hardware bench's pytest is given, as HIL_ARGS="-k press".
+HIL_ARGS ?=
+# Where it leaves measurements, JUnit's file, and what failing tests attach.
+HIL_OUT := build/hil
 
 PY := .venv/bin/python
 PIP_INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check
@@ -24,6 +28,9 @@ TEST_PACKAGES := mosquitto mosquitto-clients openssl gcc libc6-dev python3-dev \
 	portaudio19-dev libasound2-dev libasound2-plugins \
 	python3-gi gir1.2-gst-rtsp-server-1.0 gir1.2-gst-plugins-base-1.0 gstreamer1.0-plugins-base gstreamer1.0-plugins-good \
 	gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly
+
+# A board in QEMU: its image is made of Debian's arm64 packages, its card is served by nbdkit.
+BOARD_PACKAGES := qemu-system-arm device-tree-compiler e2fsprogs kmod cpio zstd socat nbdkit nbdkit-plugin-python fakeroot
 
 # Clusters of three nodes take half a minute and more to start and to elect: they are tested when asked for.
 BROKER_PACKAGES := nats-server rabbitmq-server
@@ -46,6 +53,18 @@ brokers: .venv/dev ## run the delivery suite over every broker, NATS and RabbitM
 
 bench: .venv/dev ## measure, and print the table of docs/performance.md
 	@for bench in tests/bench/bench_*.py; do $(WITH_SBIN) $(PY) "$$bench" $(BENCH_ARGS) || exit 1; done
+
+bench-image: .venv/board ## build the virtual board's image with the panel installed, or find it in the cache
+	@$(WITH_SBIN) PYTHONPATH=tests $(PY) -m hil.virtual.image
+
+hil: bench-image ## press, cut and starve an installed panel on Debian arm64 in QEMU (HIL_ARGS="-k press")
+	@$(call on_the_board,25)
+
+hil-soak: bench-image ## the same with 1000 cuts of the power: hours
+	@$(call on_the_board,1000)
+
+on_the_board = $(WITH_SBIN) $(PY) -m pytest tests/hil --bench virtual --bench-cuts $(1) --bench-out $(HIL_OUT) \
+	--junitxml $(HIL_OUT)/junit.xml $(HIL_ARGS)
 
 lint: .venv/dev ## check style and types
 	@$(PY) -m ruff check .
@@ -77,6 +96,10 @@ clean: ## remove the virtual environment, caches and built files
 	@.ci/packages $(TEST_PACKAGES) >&2
 	@echo "gatebooth: installing the tests' packages into .venv" >&2
 	@$(PIP_INSTALL) --editable '.[dev]' >&2
+	@touch $@
+
+.venv/board: .venv/dev
+	@.ci/packages $(BOARD_PACKAGES) >&2
 	@touch $@
 
 .venv/proof: .venv/dev
