@@ -12,6 +12,7 @@ from hal.types import LoopState
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from firmware.sim.centre import Centre
     from firmware.sim.network import Broker
     from firmware.sim.world import World
 
@@ -105,22 +106,31 @@ class Hands:
 
     def _brokers(self, values: Values) -> Iterable[Broker]:
         brokers = self._world.brokers
-        return [brokers[values["path"]]] if "path" in values else brokers.values()
+        return [brokers[values["broker"]]] if "broker" in values else brokers.values()
+
+    def _ways(self, values: Values) -> Iterable[Broker | Centre]:
+        ways = self._world.ways
+        return [ways[values["path"]]] if "path" in values else ways.values()
+
+    def _centre(self, values: Values) -> None:
+        centres = self._world.centres
+        for centre in [centres[values["centre"]]] if "centre" in values else centres.values():
+            centre.set_mode(values["word"])
 
     def _link(self, values: Values) -> None:
-        for broker in self._brokers(values):
-            broker.set_link(values["word"])
+        for way in self._ways(values):
+            way.set_link(values["word"])
 
     def _link_slow(self, values: Values) -> None:
-        for broker in self._brokers(values):
-            broker.latency_s = span_s(values["span"])
+        for way in self._ways(values):
+            way.latency_s = span_s(values["span"])
 
     def _link_flaps(self, values: Values) -> None:
         span, count = span_s(values["span"]), int(values["count"])
-        for broker in self._brokers(values):
+        for way in self._ways(values):
             for number in range(count):
-                self._world.clock.after(2 * number * span, lambda b=broker: b.set_link("down"))  # type: ignore[misc]
-                self._world.clock.after((2 * number + 1) * span, lambda b=broker: b.set_link("up"))  # type: ignore[misc]
+                self._world.clock.after(2 * number * span, lambda w=way: w.set_link("down"))  # type: ignore[misc]
+                self._world.clock.after((2 * number + 1) * span, lambda w=way: w.set_link("up"))  # type: ignore[misc]
 
     def _broker(self, values: Values) -> None:
         for broker in self._brokers(values):

@@ -71,15 +71,29 @@ name = "spare"
 host = "spare.test"
 """
 
+_TWO_KINDS = f"""{_ONE_PATH}
+[[path]]
+name = "dial"
+kind = "dc09"
+host = "centre.test"
+port = 7700
+[path.dc09]
+account = "A1B2"
+receiver = "110"
+reports = "all"
+text = "South gate"
+"""
+
 _BUTTONS = "".join(f'[zone.button-{number}]\npin = {30 + number}\ntype = "panic"\n' for number in range(1, 11))
 
 BUILT_IN: dict[str, str] = {
     "booth": _BOOTH + _ONE_PATH,
     "two-paths": _BOOTH + _TWO_PATHS,
+    "mqtt-and-dc09": _BOOTH + _TWO_KINDS,
     "ten-zones": _BOOTH + _ONE_PATH + _BUTTONS,
 }
-"""A booth with a panic button, a hold-up bar, a lid contact and five outputs; the same with two paths; with ten more
-buttons."""
+"""A booth with a panic button, a hold-up bar, a lid contact and five outputs; the same with two paths; with a path to a
+broker and one to an alarm receiver; with ten more buttons."""
 
 _MEDIA = """
 [camera.gate]

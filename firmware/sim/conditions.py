@@ -71,6 +71,18 @@ def _is_report(values: Values, event: Event) -> bool:
     return all(checks)
 
 
+def _is_frame(values: Values, event: Event) -> bool:
+    data, word = event.data, values.get("word")
+    checks = (
+        data["code"] == values["code"],
+        data["path"] == values["centre"],
+        values.get("zone", data["zone"]) == data["zone"],
+        word not in ("late", "punctual") or data["late"] is (word == "late"),
+        data["again"] is (word == "again"),
+    )
+    return all(checks)
+
+
 def _by(values: Values, event: Event) -> bool:
     return values.get("receiver", ALL) in (ALL, event.data.get("receiver"))
 
@@ -81,6 +93,7 @@ def _has(event: Event, wanted: dict[str, str]) -> bool:
 
 CHECKS: dict[str, Callable[[Values, Event], bool]] = {
     "report": _is_report,
+    "frame": _is_frame,
     "chain": _is_step,
     "console": _says,
     "log": _says,
@@ -175,7 +188,9 @@ def check_names(scenario: Scenario, world: World) -> list[str]:
         "zone": {*world.config.zone},
         "output": {*world.config.output},
         "receiver": {*world.desks.by_name},
-        "path": {*world.brokers},
+        "path": {*world.ways},
+        "broker": {*world.brokers},
+        "centre": {*world.centres},
         "camera": {*world.config.camera},
     }
     for line, values, everyone in _named(scenario):

@@ -24,6 +24,8 @@ KINDS: Mapping[str, str] = {
     "OUTPUT": NAME,
     "RECEIVER": NAME,
     "PATH": NAME,
+    "BROKER": NAME,
+    "CENTRE": NAME,
     "CAMERA": NAME,
     "VERB": NAME,
     "KEY": NAME,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from firmware.app import App, Parts, board_spec
 from firmware.loop import PET_S
+from firmware.sim.centre import SimLine
 from firmware.sim.crew import InlineCrew, Seat
 from firmware.sim.disk import PowerLost, SimDisk
 from firmware.sim.network import SimPipe
@@ -19,9 +20,12 @@ if TYPE_CHECKING:
     import random
     from collections.abc import Callable
 
+    from firmware.adapters.dc09 import Dc09Path
     from firmware.config import Config, PathConfig
     from firmware.core.facts import Fact
     from firmware.core.panel import Panel
+    from firmware.core.report import Report
+    from firmware.sim.centre import Centre
     from firmware.sim.clock import BoardClock, WorldClock
     from firmware.sim.events import Log
     from firmware.sim.media import SimMedia
@@ -67,6 +71,7 @@ class Machine:
         clock: Its own clocks.
         log: What happened.
         brokers: Its networks, by path.
+        centres: The same for DC-09 paths.
         random: For everything that is random on a panel.
         media: Cameras, microphone and the child that records them; None without.
         defects: Where what must never happen is written.
@@ -94,6 +99,7 @@ class Machine:
         clock: BoardClock,
         log: Log,
         brokers: dict[str, Broker],
+        centres: dict[str, Centre],
         random: random.Random,
         media: SimMedia | None,
         defects: list[str],
@@ -113,11 +119,12 @@ class Machine:
         self._clock = clock
         self._log = log
         self._brokers = brokers
+        self._centres = centres
         self._random = random
         self._app: App | None = None
         self._board: Board | None = None
         self._crew: InlineCrew | None = None
-        self._pipes: list[SimPipe] = []
+        self._ways: list[SimPipe | SimLine] = []
         self._pet_s = 0.0
 
     # ── power and processes ────────────────────────────────────────────────────────────────────────────────────────
@@ -138,6 +145,7 @@ class Machine:
             clock=self._clock,
             crew=self._make_crew,
             pipe=self._make_pipe,
+            line=self._make_line,
             media=None if self.media is None else self.media.make,
             random01=self._random.random,
             random53=lambda: self._random.getrandbits(53),
@@ -174,8 +182,8 @@ class Machine:
         """SIGKILL: memory is gone, files stay, the kernel closes the sockets."""
         if self._app is None:
             return
-        for pipe in self._pipes:
-            pipe.die(quietly=False)
+        for way in self._ways:
+            way.die(quietly=False)
         if self.media is not None:
             self.media.die(quietly=False)
         self._drop("killed")
@@ -183,8 +191,8 @@ class Machine:
     def cut_power(self) -> None:
         """Everything that is not on disk is gone; nobody is told."""
         self.powered = False
-        for pipe in self._pipes:
-            pipe.die(quietly=True)
+        for way in self._ways:
+            way.die(quietly=True)
         if self.media is not None:
             self.media.die(quietly=True)
         self._drop("without power")
@@ -203,7 +211,7 @@ class Machine:
             self.witness.see_lamps(self._board)
         self.witness.begin()
         self._app = self._board = self._crew = None
-        self._pipes = []
+        self._ways = []
         self._log.add("process", how, armed=False)
 
     # ── wires ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -329,5 +337,17 @@ class Machine:
 
     def _make_pipe(self, path: PathConfig) -> SimPipe:
         pipe = SimPipe(path, self._brokers[path.name], self._clock)
-        self._pipes.append(pipe)
+        self._ways.append(pipe)
         return pipe
+
+    def _make_line(self, path: PathConfig) -> SimLine:
+        line = SimLine(self._centres[path.name], self._clock, lambda: self._dialled(path.name))
+        self._ways.append(line)
+        return line
+
+    def _dialled(self, path: str) -> Report | None:
+        """The report of the frame that a DC-09 path sends now."""
+        if self._crew is None:
+            return None
+        actor: Dc09Path = self._crew.seats[f"dc09 {path}"].actor  # type: ignore[assignment]
+        return actor.dialer.current

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from firmware.core.report import ReportId
+    from firmware.core.report import Report, ReportId
     from firmware.sim.clock import WorldClock
     from firmware.sim.events import Log
     from firmware.sim.grammar import Values
@@ -134,6 +134,18 @@ class SimReceiver:
         receipt = media.EvidenceReceipt(saved.incident, saved.name, saved.sha256, self.name)
         answer = media.encode_evidence_receipt(receipt, self._key)
         self._answer([(topics.evidence_receipt(self._panel, self.name), answer)], broker)
+
+    # ── from its alarm receiver ──────────────────────────────────────────────────────────────────────────────────────
+
+    def take_call(self, report: Report, *, late: bool) -> None:
+        """An event that this receiver's DC-09 machine took; the desk's own logic sees nothing of it."""
+        ident = str(report.id)
+        if ident in self.seen:
+            return
+        self.seen.add(ident)
+        text = f"{report.code} {ident} {report.zone or '-'} at {self.name}, dialled"
+        known = {"code": report.code, "id": ident, "zone": report.zone, "receiver": self.name}
+        self._log.add("report", text, **known, again=False, late=late, attempt=0)
 
     # ── people at the desk ─────────────────────────────────────────────────────────────────────────────────────────
 

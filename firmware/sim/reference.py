@@ -43,7 +43,7 @@ NEVER siren on for 5
 
 | line | meaning |
 |---|---|
-| `CONFIG NAME` | A built-in configuration: `booth` (the default), `two-paths` or `ten-zones`. |
+| `CONFIG NAME` | A built-in configuration: `booth` (the default), `two-paths`, `mqtt-and-dc09` or `ten-zones`. |
 | `CONFIG a.b = VALUE` | A line of TOML on top of it; keys as in the [configuration reference](configuration.md). |
 | `MEDIA on` | With a camera `gate` and a microphone; without the line there is neither, which is faster. |
 | `SEED 7` | For everything that is random on a panel. The default is 1. |
@@ -62,7 +62,8 @@ reads: words stand as they are, `a|b` one of these, `UPPER` a value, `UPPER...` 
 
 The panel is `booth-1` with the zones `booth-button` (panic), `foot-bar` (hold-up) and `lid` (tamper), the outputs
 `siren`, `strobe`, `lamp`, `path-lamp` and `trouble-lamp`, the path `main`, and the receivers `110` and `station`;
-`two-paths` adds the path `spare`, `ten-zones` the panic buttons `button-1` to `button-10`.
+`two-paths` adds the path `spare`, `mqtt-and-dc09` the path `dial` to an alarm receiver of `110`, `ten-zones` the panic
+buttons `button-1` to `button-10`.
 """
 
 ACTION_HEAD = "\n## Actions\n\n| action | what happens |\n|---|---|\n"

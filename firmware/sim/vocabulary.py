@@ -33,13 +33,22 @@ ACTIONS: tuple[Rule, ...] = (
     Rule("link-flaps", "link [PATH] flaps COUNT times every SPAN", "Down and up, SPAN each; up at the end."),
     Rule(
         "broker",
-        "broker [PATH] up|down|refuses|forgets|nacks|loses",
+        "broker [BROKER] up|down|refuses|forgets|nacks|loses",
         "Sound; not running; wants another password; has no subscriber (answers 0x10); refuses every publication "
         "(0x97); acknowledges but hands nothing on.",
     ),
-    Rule("broker-hoards", "broker [PATH] hoards SPAN", "Acknowledges at once and hands on after SPAN."),
+    Rule("broker-hoards", "broker [BROKER] hoards SPAN", "Acknowledges at once and hands on after SPAN."),
     Rule(
-        "broker-restarts", "broker [PATH] restarts COUNT times every SPAN", "Down for 0.2 s, up for SPAN, COUNT times."
+        "broker-restarts",
+        "broker [BROKER] restarts COUNT times every SPAN",
+        "Down for 0.2 s, up for SPAN, COUNT times.",
+    ),
+    Rule(
+        "centre",
+        "centre [CENTRE] answers|hangs-up|mute|refuses|naks|duh|garbles|halves",
+        "The alarm receiver at the end of a DC-09 path: sound (a frame whose time is off gets a NAK with the right "
+        "one); hangs up after each answer; says nothing; not running; answers every frame with NAK, or every event "
+        "with DUH; takes it and answers with a wrong checksum, or with half an answer.",
     ),
     Rule(
         "receiver",
@@ -96,6 +105,12 @@ CONDITIONS: tuple[Rule, ...] = (
         "so many different ones until the time is over; `with`: a value in its detail; `late`, `punctual`: marked so.",
     ),
     Rule(
+        "frame",
+        "frame CODE at CENTRE {zone ZONE | late|punctual|again}",
+        "The alarm receiver of a DC-09 path takes an event of this code for the first time, or `again`; `late`: it "
+        "tells when it happened.",
+    ),
+    Rule(
         "chain",
         "chain raised|stored|brokered|received|accepted|dispatched|arrived|closed by WHO [zone ZONE]",
         "The panel learns of a step of the chain of receipt: by `panel`, `journal`, a path or a receiver.",
@@ -129,5 +144,7 @@ CONDITIONS: tuple[Rule, ...] = (
     Rule("warning", "warning at RECEIVER [says TEXT]", "The receiver's own logic warns."),
 )
 
-EVENTS = frozenset({"report", "chain", "console", "log", "evidence", "sealed", "live", "result", "gap", "warning"})
+EVENTS = frozenset(
+    {"report", "frame", "chain", "console", "log", "evidence", "sealed", "live", "result", "gap", "warning"}
+)
 """Conditions that happen at a moment; all others hold or do not hold at any."""

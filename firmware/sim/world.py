@@ -5,7 +5,9 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING
 
+from firmware.config_paths import zone_numbers
 from firmware.sim.booths import PANEL_KEY, build, key_of
+from firmware.sim.centre import Centre
 from firmware.sim.clock import BoardClock, WorldClock
 from firmware.sim.events import Log
 from firmware.sim.language import ScenarioError
@@ -41,13 +43,28 @@ class World:
         self.board_clock = BoardClock(self.clock)
         self.log = Log(self.clock)
         self.config = build(scenario, folder)
-        self.brokers = {path.name: Broker(path.name, self.clock, self.log) for path in self.config.path}
+        mqtt = [path.name for path in self.config.path if path.dc09 is None]
+        self.brokers = {name: Broker(name, self.clock, self.log) for name in mqtt}
         self.desks = Desks({item.name: self._receiver(item.name, folder) for item in self.config.receiver})
         for receiver in self.desks.by_name.values():
             receiver.brokers = list(self.brokers.values())
             for broker in self.brokers.values():
                 broker.subscribers.append(receiver)
         self._defects: list[str] = []
+        numbers = {number: name for name, number in zone_numbers(self.config).items()}
+        self.centres = {
+            path.name: Centre(
+                path.name,
+                path.dc09.account.upper(),
+                self.desks.by_name[path.dc09.receiver],
+                numbers,
+                self.clock,
+                self.log,
+                self._defects.append,
+            )
+            for path in self.config.path
+            if path.dc09 is not None
+        }
         self.media = self._make_media(scenario.seed + 1) if scenario.media else None
         self.machine = Machine(
             self.config,
@@ -55,10 +72,16 @@ class World:
             clock=self.board_clock,
             log=self.log,
             brokers=self.brokers,
+            centres=self.centres,
             random=random.Random(scenario.seed),  # noqa: S311 - repeatable on purpose
             media=self.media,
             defects=self._defects,
         )
+
+    @property
+    def ways(self) -> dict[str, Broker | Centre]:
+        """What is at the end of each path."""
+        return {**self.brokers, **self.centres}
 
     def _make_media(self, seed: int) -> SimMedia:
         try:
@@ -69,7 +92,7 @@ class World:
             self.config,
             clock=self.board_clock,
             log=self.log,
-            broker=self.brokers[self.config.media.path or self.config.path[0].name],
+            broker=self.brokers[self.config.media.path or next(iter(self.brokers))],
             random=random.Random(seed),  # noqa: S311 - repeatable on purpose
             defect=self._defects.append,
         )
@@ -104,9 +127,12 @@ class World:
 
     def heal(self) -> None:
         """Everything that was broken is whole again, so that what is owed can be delivered."""
+        for way in self.ways.values():
+            way.set_link("up")
         for broker in self.brokers.values():
-            broker.set_link("up")
             broker.set_mode("up")
+        for centre in self.centres.values():
+            centre.set_mode("answers")
         for receiver in self.desks.by_name.values():
             receiver.present, receiver.mute = True, False
             for broker in self.brokers.values():

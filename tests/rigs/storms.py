@@ -15,6 +15,7 @@ POOLS = {
     "end": ("press", "release"),
     "link": ("up", "up", "down", "blackhole"),
     "broker": ("up", "up", "down", "refuses", "forgets", "nacks", "loses"),
+    "centre": ("answers", "answers", "answers", "hangs-up", "mute", "refuses", "naks", "duh", "garbles", "halves"),
     "pause": ("0.1", "0.7", "3"),
     "slow": ("0.1", "0.5", "2"),
     "presence": ("away", "back", "mute"),
@@ -49,6 +50,8 @@ THEMES = {
         "broker {broker}",
         "broker {broker}",
         "broker hoards {slow}",
+        "centre {centre}",
+        "centre {centre}",
         "receiver {receiver} {presence}",
     ),
     "people": (
@@ -66,6 +69,7 @@ THEMES = {
     "torn": ("power cut during the next write", "power on", "disk {disk}"),
 }
 
+CONFIGS = ("booth", "mqtt-and-dc09", "two-paths")
 STEPS_S = (0.0, 0.01, 0.1, 1.0, 5.0, 20.0)
 
 
@@ -74,7 +78,7 @@ def storm(seed: int, *themes: str, pools: dict[str, tuple[str, ...]] | None = No
     chance = random.Random(seed)
     known = POOLS | (pools or {})
     actions = [action for theme in themes for action in THEMES[theme]]
-    lines, at_s = [f"SEED {seed}", f"CONFIG {'two-paths' if seed % 3 == 2 else 'booth'}"], 0.0
+    lines, at_s = [f"SEED {seed}", f"CONFIG {CONFIGS[seed % len(CONFIGS)]}"], 0.0
     for _ in range(chance.randint(20, 60)):
         at_s += chance.choice(STEPS_S) * chance.random() * 2
         action = re.sub(r"\{(\w+)\}", lambda found: chance.choice(known[found[1]]), chance.choice(actions))
