@@ -171,7 +171,7 @@ class Dc09Path:
             self._post(Beat(self._path))  # a receiver that hung up after its last answer: the test begins here
         try:
             self._load_cipher()
-            self._line.open()
+            self._line.open(hurried=self.dialer.waiting > 0)
         except KeyFileError as error:
             self._post(Trouble(f"path {self._path} key", f"dc09.key_file: {error}"))
             self._lost(str(error))

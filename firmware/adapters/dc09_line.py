@@ -61,8 +61,11 @@ class Line(Protocol):
     Synchronization: one thread.
     """
 
-    def open(self) -> None:
+    def open(self, *, hurried: bool) -> None:
         """Begin a new connection, closing the one before; `Opened` or `HungUp` follows. May block for some seconds.
+
+        Args:
+            hurried: Whether an alarm waits for it.
 
         Raises:
             LineError: No connection; nothing follows.
@@ -106,12 +109,12 @@ class TcpLine(Line):
         self._events: list[LineEvent] = []
         self._stirred = False
 
-    def open(self) -> None:
+    def open(self, *, hurried: bool) -> None:
         """See `Line.open`."""
         self.close()
         where = f"{self._config.host}:{self._config.port}"
         try:
-            sock = self._way.connect()
+            sock = self._way.connect(hurried=hurried)
         except OutboundError as error:
             raise LineError(str(error)) from None
         except TimeoutError:

@@ -101,7 +101,7 @@ class ConnectOptions:
             made.username_pw_set(self.username, self.password or None)
         return made
 
-    def connect(self, client: SturdyClient, now: Instant, way: Outbound) -> str:
+    def connect(self, client: SturdyClient, now: Instant, way: Outbound, *, hurried: bool = False) -> str:
         """Connect a fresh client by a way to this host; blocks up to some seconds.
 
         A certificate that only the date speaks against is taken while the wall clock is not synchronised: no alarm may
@@ -115,7 +115,7 @@ class ConnectOptions:
         """
         import ssl
 
-        client.dial = lambda: (way.connect(), max(TLS_S, TLS_TRIPS * way.took_s))
+        client.dial = lambda: (way.connect(hurried=hurried), max(TLS_S, TLS_TRIPS * way.took_s))
         try:
             if self.tls is None:
                 self._connect(client)

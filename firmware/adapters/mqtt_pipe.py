@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from firmware.adapters.mqtt_client import ConnectOptions, client_id, connect_options, explain_alert
 from firmware.adapters.outbound import Outbound
-from firmware.adapters.pipe import Answered, Incoming, Letter, Lost, Pipe, PipeEvent, Ready
+from firmware.adapters.pipe import Answered, Incoming, Letter, Lost, Pipe, PipeEvent, Ready, Welcomed
 from firmware.wire.fields import INBOUND_MAX
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ class MqttPipe(Pipe):
         self._stirred = False
         self._chores_s = 0.0
 
-    def open(self, subscribe: tuple[str, ...], will: Letter | None) -> None:
+    def open(self, subscribe: tuple[str, ...], will: Letter | None, *, hurried: bool = False) -> float:
         """See `Pipe.open`."""
         self.close()
         now = self._clock.now()
@@ -86,12 +86,13 @@ class MqttPipe(Pipe):
         self._attach(client)
         self._subscribe = subscribe
         self._ready, self._last_error, self._receive_maximum = False, "", RECEIVE_MAXIMUM
-        self._notice = self._options.connect(client, now, self._way)
+        self._notice = self._options.connect(client, now, self._way, hurried=hurried)
         self._client = client
         sock = client.socket()
         self._fd = -1 if sock is None else sock.fileno()
         self._stirred = True
         self._chores_s = now.mono_s + CHORES_S
+        return self._way.took_s
 
     def publish(self, token: int, letter: Letter, *, more: bool = False) -> None:
         """See `Pipe.publish`."""
@@ -236,6 +237,7 @@ class MqttPipe(Pipe):
             return
         self._receive_maximum = getattr(properties, "ReceiveMaximum", RECEIVE_MAXIMUM)
         if self._subscribe:
+            self._events.append(Welcomed())
             client.subscribe([(topic, _how(self._config.protocol)) for topic in self._subscribe])
         else:
             self._settle(client, "")

@@ -20,12 +20,12 @@ from dataclasses import dataclass
 from firmware.adapters.names import Address, Names, OutboundError, as_address
 from firmware.config_paths import is_address
 
-LIMIT_S = 8.0
-"""For the search for a far end that takes the connection; the look for its name not counted."""
+LIMIT_S, LIMIT_HURRIED_S = 5.0, 8.0
+"""To find a far end that takes the connection, and the same while an alarm waits; to look up its name comes on top."""
 AGAIN_S = 2.0
-"""While no address answers, each is called afresh after this long, and the calls before it stay open. Where packets
-vanished, the kernel's own repetition may be four seconds away when the way is back; where they are slow, the answer to
-the first call still counts."""
+"""While an alarm waits and no address answers, each is called afresh after this long, and the calls before it stay
+open. Where packets vanished, the kernel's own repetition may be four seconds away when the way is back; where they are
+slow, the answer to the first call still counts. Without an alarm this would bring a whole region back in one second."""
 NEXT_S = 0.25
 """One address has this long before the next is called beside it (RFC 8305, section 5)."""
 
@@ -68,8 +68,11 @@ class Outbound:
         self._running: dict[int, _Call] = {}
         self._kind = socket.AF_INET
 
-    def connect(self) -> socket.socket:
+    def connect(self, *, hurried: bool = False) -> socket.socket:
         """A connected socket that does not block.
+
+        Args:
+            hurried: Whether an alarm waits for it.
 
         Raises:
             OutboundError: Name, interface or address of this machine cannot be used.
@@ -81,7 +84,7 @@ class Outbound:
             found = self._of_kind(found, source[0])
         self._kind = found[0][0]
         try:
-            call = self._race(found, source)
+            call = self._race(found, source, hurried=hurried)
         finally:
             for loser in self._running.values():
                 loser.sock.close()
@@ -93,9 +96,9 @@ class Outbound:
 
     # ── calling ────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _race(self, found: list[Address], source: Address | None) -> _Call:
+    def _race(self, found: list[Address], source: Address | None, *, hurried: bool) -> _Call:
         """Call all addresses, each a little later than the one before; the first that answers wins."""
-        end_s = time.monotonic() + LIMIT_S
+        end_s = time.monotonic() + (LIMIT_HURRIED_S if hurried else LIMIT_S)
         waiting, failure, next_s = collections.deque(found), 0, -math.inf
         while (now_s := time.monotonic()) < end_s:
             if now_s >= next_s or not self._running:
@@ -103,7 +106,7 @@ class Outbound:
                 if not waiting:
                     raise self._explain(failure)
                 failure = self._call(waiting.popleft(), source, now_s) or failure
-                next_s = now_s + (NEXT_S if waiting else AGAIN_S)
+                next_s = now_s + (NEXT_S if waiting else AGAIN_S if hurried else math.inf)
             for call in self._settled(min(next_s, end_s) - time.monotonic()):
                 code = call.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
                 if not code:

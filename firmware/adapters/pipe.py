@@ -20,6 +20,11 @@ class Letter:
 
 
 @dataclass(frozen=True, slots=True)
+class Welcomed:
+    """The broker took the session; what it says to the subscriptions follows."""
+
+
+@dataclass(frozen=True, slots=True)
 class Ready:
     """The broker took the connection and answered for every subscription.
 
@@ -73,7 +78,7 @@ class Lost:
     why: str
 
 
-PipeEvent = Ready | Answered | Incoming | Lost
+PipeEvent = Welcomed | Ready | Answered | Incoming | Lost
 
 
 class Pipe(Protocol):
@@ -82,7 +87,7 @@ class Pipe(Protocol):
     Synchronization: one thread.
     """
 
-    def open(self, subscribe: tuple[str, ...], will: Letter | None) -> None:
+    def open(self, subscribe: tuple[str, ...], will: Letter | None, *, hurried: bool = False) -> float:
         """Begin a new connection, closing the one before; `Ready` or `Lost` follows.
 
         May block for some seconds (name, TCP, TLS).
@@ -90,6 +95,10 @@ class Pipe(Protocol):
         Args:
             subscribe: Topic filters.
             will: What the broker publishes when the connection breaks; None for a connection that nobody misses.
+            hurried: Whether an alarm waits for it.
+
+        Returns:
+            How long the broker took to take the connection, in seconds: a round trip, as measured.
 
         Raises:
             PipeError: No connection; nothing follows.

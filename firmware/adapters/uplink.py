@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, assert_never
 
 from firmware.adapters.backlog import Backlog, Wake
 from firmware.adapters.heart import Heart
-from firmware.adapters.pipe import Answered, Incoming, Letter, Lost, Pipe, PipeError, PipeEvent, Ready
+from firmware.adapters.pipe import Answered, Incoming, Letter, Lost, Pipe, PipeError, PipeEvent, Ready, Welcomed
 from firmware.core.effects import Health, Lead, Reply, Transmit
 from firmware.core.facts import Beat, Brokered, Echo, PathDown, PathUp, Refused, Trouble, TroubleOver
 from firmware.core.link import Alarm, Due, Event, Link, Note, State
@@ -205,11 +205,12 @@ class Uplink:
         subscribe = tuple(topic(self._panel, "+") for topic in kinds)
         gone = encode_gone(panel=self._panel, epoch=self._epoch, key=self._key)
         try:
-            self._pipe.open(subscribe, Letter(topics.health(self._panel), gone, retain=True))
+            will = Letter(topics.health(self._panel), gone, retain=True)
+            took_s = self._pipe.open(subscribe, will, hurried=self.link.hurried)
         except PipeError as error:
             self._lost(str(error))
         else:
-            self.link.greeted(self._clock.now().mono_s)
+            self.link.greeted(self._clock.now().mono_s, took_s)
 
     def _give_up(self) -> None:
         what = "an answer to the connection" if self.link.state is State.OPENING else "its answer to a report"
@@ -254,6 +255,8 @@ class Uplink:
 
     def _on(self, event: PipeEvent) -> None:
         match event:
+            case Welcomed():
+                self.link.welcomed(self._clock.now().mono_s)
             case Ready():
                 self._ready(event)
             case Answered():

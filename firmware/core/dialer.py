@@ -15,17 +15,8 @@ import math
 from typing import TYPE_CHECKING, assert_never
 
 from firmware.core.calls import STRAY, Answer, Call, Outcome, Verdict, Word
-from firmware.core.link import (
-    ALARMS_MAX,
-    GREETING_S,
-    HASTE_S,
-    PAUSE_BASE_S,
-    PAUSE_CAP_ALARM_S,
-    PAUSE_CAP_S,
-    STABLE_S,
-    Due,
-    LinkError,
-)
+from firmware.core.link import ALARMS_MAX, Due, LinkError
+from firmware.core.retry import Retry
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -102,8 +93,7 @@ class Dialer:
         self._served = False
         self._late: dict[int, Report] = {}
         self._settled: dict[ReportId, None] = {}
-        self._failures = 0
-        self._retry_s = -math.inf
+        self._retry = Retry()
         self._moved_s = -math.inf
         self._up_s = -math.inf
         self._test_s = -math.inf
@@ -123,7 +113,7 @@ class Dialer:
             return False
         self._alarms[report.id] = report
         if self.phase is Phase.CLOSED:
-            self._retry_s = min(self._retry_s, max(now_s, self._moved_s + HASTE_S))
+            self._retry.hurry(now_s)
         return True
 
     def settle(self, report: ReportId) -> None:
@@ -153,6 +143,7 @@ class Dialer:
                 if now_s < self._open_s():
                     return Due.NOTHING
                 self._turn(Turn.TRY, now_s)
+                self._retry.begin(now_s)
                 return Due.OPEN
             case Phase.OPENING | Phase.OPEN:
                 return Due.CLOSE if now_s >= self._give_up_s() else Due.NOTHING
@@ -169,7 +160,7 @@ class Dialer:
 
         Args:
             now_s: Monotonic seconds.
-            jitter: A random number, 0 to 1: the share of the pause that is waited (full jitter).
+            jitter: A random number, 0 to 1: the share of the pause that is waited.
             overdue: Whether this side gave it up.
 
         Returns:
@@ -181,16 +172,13 @@ class Dialer:
         if polite:
             self._under_way = False
             return False
-        was_up, self.up = self.up, False
-        if was_up and now_s - self._up_s >= STABLE_S:
-            self._failures = 0
+        held_s = now_s - self._up_s if self.up else None
+        self.up = False
         spent = self._put_back()
         self._test_s = -math.inf
-        at_once = was_up and not spent and self._failures == 0
-        cap = PAUSE_CAP_ALARM_S if self._alarms else PAUSE_CAP_S
-        pause_s = 0.0 if at_once else jitter * min(cap, PAUSE_BASE_S * 2.0 ** min(self._failures, 16))
-        self._failures += 1
-        self._retry_s = now_s + pause_s
+        hurried = bool(self._alarms)
+        eager = not spent and (overdue or hurried)
+        self._retry.lost(now_s, jitter, held_s=held_s, hurried=hurried, eager=eager)
         return True
 
     # ── frames and answers ─────────────────────────────────────────────────────────────────────────────────────────
@@ -272,11 +260,11 @@ class Dialer:
 
     def _open_s(self) -> float:
         wanted = self._alarms or self._events or self._call or not self.up
-        return self._retry_s if wanted else max(self._retry_s, self._test_s)
+        return self._retry.next_s if wanted else max(self._retry.next_s, self._test_s)
 
     def _give_up_s(self) -> float:
         if self.phase is Phase.OPENING:
-            return self._moved_s + GREETING_S
+            return self._moved_s + self._retry.step_s(hurried=bool(self._alarms))
         if self._under_way:
             return self._sent_s + self._answer_s
         return -math.inf if self._spent() else math.inf

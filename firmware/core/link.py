@@ -16,6 +16,8 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, assert_never
 
+from firmware.core.retry import PAUSE_CAP_S, Retry
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
@@ -33,21 +35,6 @@ ANSWER_S = 3.0
 PATIENCE_MAX = 8.0
 """A link may be slow and not dead: every time in a row that one was given up, the next is given twice as long, up to
 this many times; an answer in good time ends it."""
-GREETING_S = 5.0
-"""From the start of a connection until it carries reports."""
-GREETING_PATIENCE_MAX = 3.0
-"""Less than for an answer: while it is dead and not slow, an alarm must not wait long once the link is back."""
-STABLE_S = 30.0
-"""A connection that held this long has earned a fresh start of the pauses."""
-PAUSE_BASE_S = 1.0
-PAUSE_CAP_S = 30.0
-"""Longest pause while no alarm waits. A broker's death takes all panels at once: each then waits a random share of it,
-and from then on as long between one try and the next. Whenever the broker returns, one panel in 30 comes a second; full
-jitter to the same cap would bring one in 15, and from a short outage all within a second or two."""
-PAUSE_CAP_ALARM_S = 2.0
-"""Longest pause while an alarm waits."""
-HASTE_S = 0.5
-"""A new alarm brings the next try forward, but never nearer than this to the last one."""
 REFUSED_FIRST_S = 5.0
 REFUSED_CAP_S = 60.0
 
@@ -160,17 +147,13 @@ class Link:
         self._events: collections.deque[Event] = collections.deque()
         self._flying: dict[int, Outgoing] = {}
         self._token = 0
-        self._failures = 0
+        self._retry = Retry(idle_cap_s)
         self._patience = 1.0
-        self._retry_s = -math.inf
         self._moved_s = -math.inf
-        self._tried_s = -math.inf
-        self._scattered = False
         self._pace = 1
         self._refused_s = 0.0
         self._resume_s = math.inf
         self._event_gap_s = 1 / events_hz
-        self._idle_cap_s = idle_cap_s
         self._next_event_s = -math.inf
 
     # ── what is to be sent ─────────────────────────────────────────────────────────────────────────────────────────
@@ -188,7 +171,7 @@ class Link:
             return False
         self._alarms[report.id] = Alarm(report, attempt)
         if self.state is State.DOWN and not known:
-            self._retry_s = min(self._retry_s, max(now, self._moved_s + HASTE_S))
+            self._retry.hurry(now)
         return True
 
     def note(self, note: Note) -> None:
@@ -219,18 +202,24 @@ class Link:
             self._resume_s = math.inf
         match self.state:
             case State.DOWN:
-                if now < self._retry_s:
+                if now < self._retry.next_s:
                     return Due.NOTHING
                 self._move(Move.TRY, now)
-                self._tried_s = now
+                self._retry.begin(now)
                 return Due.OPEN
             case State.OPENING | State.UP:
                 return Due.CLOSE if now >= self._give_up_s() else Due.NOTHING
             case _:
                 assert_never(self.state)
 
-    def greeted(self, now: float) -> None:
-        """The far end took the connection; the time for the greeting counts from here, not from the search for it."""
+    def greeted(self, now: float, took_s: float) -> None:
+        """The far end took the connection, which took it so long; the time for the greeting counts from here."""
+        self._moved_s = now
+        self._retry.reached(took_s)
+
+    def welcomed(self, now: float) -> None:
+        """The broker took the session; the time for its answer to the subscriptions counts from here."""
+        self._retry.reached(now - self._moved_s)
         self._moved_s = now
 
     def opened(self, receive_maximum: int, now: float) -> None:
@@ -240,6 +229,7 @@ class Link:
             receive_maximum: How many unanswered items the broker allows (MQTT 5, 3.2.2.3.3).
             now: Monotonic seconds.
         """
+        self._retry.greeted(now - self._moved_s)
         self._move(Move.OPENED, now)
         self._window = max(1, min(self._configured, receive_maximum))
         self._pace = 1
@@ -252,16 +242,13 @@ class Link:
             jitter: A random number, 0 to 1: the share of the pause that is waited.
             overdue: Whether this side gave it up at a deadline.
         """
-        was_up = self.state is State.UP
-        if overdue:
+        held_s = now - self._moved_s if self.state is State.UP else None
+        if overdue and held_s is not None:
             self._patience = min(2 * self._patience, PATIENCE_MAX)
-        stable = was_up and now - self._moved_s >= STABLE_S
         self._move(Move.OVERDUE if overdue else Move.LOST, now)
         self._unsend()
-        if stable:
-            self._failures = 0
-        self._retry_s = self._next_try_s(now, jitter, was_up=was_up, overdue=overdue)
-        self._failures += 1
+        eager = overdue or self.hurried
+        self._retry.lost(now, jitter, held_s=held_s, hurried=self.hurried, eager=eager)
 
     # ── sending ────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -302,13 +289,18 @@ class Link:
         """Monotonic seconds at which `due` must be asked; infinite when never."""
         match self.state:
             case State.DOWN:
-                return self._retry_s
+                return self._retry.next_s
             case State.OPENING:
                 return self._give_up_s()
             case State.UP:
                 return min(self._give_up_s(), self._resume_s, self._next_event_s if self._event_is_next() else math.inf)
             case _:
                 assert_never(self.state)
+
+    @property
+    def hurried(self) -> bool:
+        """Whether an alarm waits for a connection."""
+        return bool(self._alarms)
 
     @property
     def alarms_waiting(self) -> int:
@@ -333,20 +325,9 @@ class Link:
         self.state = after
         self._moved_s = now
 
-    def _next_try_s(self, now: float, jitter: float, *, was_up: bool, overdue: bool) -> float:
-        self._scattered = self._scattered and not was_up
-        if was_up and self._failures == 0 and (overdue or self._alarms):
-            return now
-        if self._alarms:
-            return now + jitter * min(PAUSE_CAP_ALARM_S, PAUSE_BASE_S * 2.0 ** min(self._failures, 16))
-        if not self._scattered:
-            self._scattered = True
-            return now + jitter * self._idle_cap_s
-        return max(now, self._tried_s + self._idle_cap_s)
-
     def _give_up_s(self) -> float:
         if self.state is State.OPENING:
-            return self._moved_s + GREETING_S * min(self._patience, GREETING_PATIENCE_MAX)
+            return self._moved_s + self._retry.step_s(hurried=self.hurried)
         if not self._flying:
             return math.inf
         return next(iter(self._flying.values())).sent_s + ANSWER_S * self._patience

@@ -24,10 +24,12 @@ if TYPE_CHECKING:
 LATENCY_S = 0.02
 """One way between panel and broker, and between broker and receiver."""
 RECEIVE_MAXIMUM = 20
-CONNECT_TIMEOUT_S = 5.0
-"""How long an uplink is held up by a host that does not answer."""
+CONNECT_TIMEOUT_S, CONNECT_HURRIED_S = 5.0, 8.0
+"""How long an uplink is held up by a host that does not answer, also while an alarm waits."""
 SYN_S = (0.0, 1.0, 3.0)
 """When TCP knocks within that time (Linux: 1 s, doubled)."""
+SYN_HURRIED_S = (0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0)
+"""The same with a fresh call every 2 s."""
 BEFORE_S = -3600.0
 """All panels have been up for an hour."""
 PATIENCE_S = 900.0
@@ -183,13 +185,14 @@ class Booth:
         self._connection += 1
         connection = self._connection
         self._outcome.tries.append(now_s)
-        knocks = SYN_S if plan.silent else SYN_S[:1]
+        hurried = self.link.hurried
+        knocks = (SYN_HURRIED_S if hurried else SYN_S) if plan.silent else SYN_S[:1]
         heard = [now_s + pause_s for pause_s in knocks if now_s + pause_s >= plan.outage_s]
         if heard:
             self._busy_until_s = heard[0] + 2 * LATENCY_S
             self._world.at(self._busy_until_s, lambda: self._greeted(connection))
         elif plan.silent:
-            self._busy_until_s = now_s + CONNECT_TIMEOUT_S
+            self._busy_until_s = now_s + (CONNECT_HURRIED_S if hurried else CONNECT_TIMEOUT_S)
             self._world.at(self._busy_until_s, lambda: self._refused(connection))
         else:
             self._lost(overdue=False)
@@ -197,7 +200,7 @@ class Booth:
     def _greeted(self, connection: int) -> None:
         if connection != self._connection:
             return
-        self.link.greeted(self._world.now_s)
+        self.link.greeted(self._world.now_s, 2 * LATENCY_S)
         if self._gate.admit(self._world.now_s):
             self._after(4 * LATENCY_S, lambda: self._opened(connection))
         else:

@@ -261,7 +261,7 @@ class SimLine(Line):
         self._dial: Dial | None = None
         self._events: list[LineEvent] = []
 
-    def open(self) -> None:
+    def open(self, *, hurried: bool) -> None:  # noqa: ARG002 - a line that begins takes its time
         """See `Line.open`."""
         self.close()
         self._dial = self._centre.connect(self)

@@ -270,10 +270,11 @@ class SimPipe(Pipe):
         self._connection: Connection | None = None
         self._events: list[PipeEvent] = []
 
-    def open(self, subscribe: tuple[str, ...], will: Letter | None) -> None:
+    def open(self, subscribe: tuple[str, ...], will: Letter | None, *, hurried: bool = False) -> float:  # noqa: ARG002
         """See `Pipe.open`."""
         self.close()
         self._connection = self._broker.connect(self, subscribe, will, self._config.keepalive_s)
+        return 2 * self._broker.latency_s
 
     def publish(self, token: int, letter: Letter, *, more: bool = False) -> None:  # noqa: ARG002 - all leave at once
         """See `Pipe.publish`."""

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 
 import pytest
 from rigs.broker import Mosquitto, free_port
@@ -161,7 +162,7 @@ def test_a_path_comes_to_its_broker_from_its_address_and_its_media_too(broker):
 def test_a_dc09_path_comes_from_its_address(listen):
     far = listen("127.0.0.1")
     line = TcpLine(path_config(far.port, bind="127.0.0.2"))
-    line.open()
+    line.open(hurried=False)
     assert far.peers.get(timeout=10) == "127.0.0.2"
     line.close()
 
@@ -192,7 +193,7 @@ def test_an_interface_that_is_not_there_is_told_with_those_that_are(broker):
     rig.stop()
     line = TcpLine(path_config(broker.port, bind="wwan7"))
     with pytest.raises(LineError, match="no such network interface"):
-        line.open()
+        line.open(hurried=False)
 
 
 def test_a_kernel_that_lets_only_root_choose_is_told(mocker):
@@ -255,6 +256,21 @@ def test_an_interface_that_vanishes_and_comes_back_works_again(town):
     town.far["lte0"].address("far0", f"{FAR}/24")
     tap = town.tap("lte0")
     assert tap.wait(lambda found: len(found) >= 1, 20, "report")[0].body["seq"] == alarm.id.seq
+    tap.close()
+
+
+def test_after_packets_vanished_without_a_word_the_alarm_is_through_in_seconds(town):
+    rig, far = town.start("wire0"), town.far["wire0"]
+    tap = town.tap("wire0")
+    rig.expect(PathUp)
+    far.ip("route", "add", "blackhole", f"{NEAR['wire0']}/32")
+    alarm = rig.press()
+    rig.expect(PathDown)
+    time.sleep(8.3)  # all of a try into nothing, and the beginning of the next
+    far.ip("route", "delete", "blackhole", f"{NEAR['wire0']}/32")
+    whole_s = time.monotonic()
+    assert rig.expect(Brokered).id == alarm.id
+    assert time.monotonic() - whole_s <= 5.0 + 3.0
     tap.close()
 
 

@@ -429,7 +429,7 @@ def test_each_frame_is_one_piece_on_the_wire():
 def test_no_frame_waits_in_the_kernel_for_the_one_before_it():
     receiver = Scripted(acknowledge)
     line = TcpLine(path_config(receiver.port))
-    line.open()
+    line.open(hurried=False)
     assert line._sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
     with running(line, receiver):
         line.close()

@@ -2,6 +2,7 @@
 
 import socket
 import threading
+import time
 
 import pytest
 from rigs.schema import Tap
@@ -184,6 +185,40 @@ def test_a_link_that_flaps_all_the_time_delivers_every_alarm(broker, tap, proxy,
         proxy.cut()
     wanted = {alarm.id.seq for alarm in alarms}
     tap.wait(lambda found: {packet.body["seq"] for packet in found} == wanted, 30, "report")
+
+
+RECOVERED_S = 5.0
+"""Promised from the end of a black hole until the alarm is through."""
+MARGIN_S = 3.0
+"""For a machine that is busy with other things."""
+
+
+@pytest.mark.parametrize("protocol", ["5", "3.1.1"])
+def test_after_a_black_hole_behind_a_router_that_forgets_the_alarm_is_through_in_seconds(
+    broker, tap, proxy, start, protocol
+):
+    rig = start(proxy.port, protocol=protocol)
+    rig.expect(PathUp)
+    proxy.swallow = True
+    alarm = rig.press()
+    rig.expect(PathDown, lambda fact: "its answer to a report" in fact.why)
+    assert rig.clock.now().mono_s - alarm.raised.mono_s <= ANSWER_S + MARGIN_S
+    rig.expect(PathDown, lambda fact: "an answer to the connection" in fact.why)
+    tries = proxy.connections
+    while proxy.connections < tries + 2:
+        time.sleep(0.01)
+    proxy.swallow = False
+    whole_s = time.monotonic()
+    assert rig.expect(Brokered).id == alarm.id
+    assert time.monotonic() - whole_s <= RECOVERED_S + MARGIN_S
+
+
+def test_a_link_of_two_seconds_round_trip_connects_with_an_alarm_waiting_from_the_start(broker, tap, proxy, start):
+    proxy.delay_s = 1.0
+    rig = start(proxy.port)
+    alarm = rig.press()
+    assert rig.expect(Brokered, timeout_s=30).id == alarm.id
+    assert proxy.connections == 1
 
 
 def test_a_slow_link_that_trickles_still_delivers(broker, tap, proxy, start):

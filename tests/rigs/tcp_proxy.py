@@ -40,7 +40,8 @@ class TcpProxy:
         self.delay_s = 0.0
         """Of every byte, each way."""
         self.swallow = False
-        """Take everything and carry nothing: the link that looks alive."""
+        """Take everything and carry nothing: the link that looks alive. A connection that swallowed a byte stays dead,
+        as behind a router that has forgotten it."""
         self.refuse = False
         """Reset whoever connects."""
         self.bits_s = 0
@@ -50,6 +51,7 @@ class TcpProxy:
         self.connections = 0
         """How many were ever made."""
         self._peer: dict[socket.socket, socket.socket] = {}
+        self._dead: set[socket.socket] = set()
         self._parcels: list[_Parcel] = []
         self._number = 0
         self._near: set[socket.socket] = set()
@@ -122,7 +124,9 @@ class TcpProxy:
             data = b""
         if not data:
             self._drop(sock)
-        elif not self.swallow:
+        elif self.swallow or sock in self._dead:
+            self._dead |= {sock, self._peer[sock]}
+        else:
             self._number += 1
             sent_s = time.monotonic()
             if self.bits_s:
@@ -141,6 +145,7 @@ class TcpProxy:
 
     def _drop(self, sock: socket.socket) -> None:
         other = self._peer.pop(sock, None)
+        self._dead -= {sock, other}
         for end in (sock, other):
             if end is not None:
                 self._peer.pop(end, None)

@@ -42,7 +42,8 @@ class VirtualLine(Line):
         self.is_open = False
         self._events = []
 
-    def open(self):
+    def open(self, *, hurried):
+        self.hurried = hurried
         if self.refuse:
             raise LineError("centre:7700: Connection refused; is the receiver running?")
         self.opened += 1
@@ -214,11 +215,11 @@ def test_after_a_nak_the_time_is_the_receivers_and_the_wall_clock_may_jump():
     booth.line.answer = lambda frame: say("NAK", frame, extra=f"_{dc09.format_time(1_000_000.0)}")
     booth.run(0.0)
     booth.line.answer = lambda frame: say("ACK", frame)
-    booth.run(5.0)
+    booth.run(31.0)
     booth.clock.jump_s = -1e9
     booth.press(raised=Instant(booth.clock.mono_s - 60, 0.0, synced=False))
     assert booth.texts()[-1].endswith(
-        f"[{dc09.occurrence(999_945.0)}][X116E23.500][Y39N54.300]_{dc09.format_time(1_000_005.0)}\r"
+        f"[{dc09.occurrence(999_971.0)}][X116E23.500][Y39N54.300]_{dc09.format_time(1_000_031.0)}\r"
     )
 
 

@@ -18,8 +18,9 @@ from firmware.core.dialer import (
     Phase,
     Turn,
 )
-from firmware.core.link import ALARMS_MAX, GREETING_S, PAUSE_CAP_ALARM_S, STABLE_S, Due, LinkError
+from firmware.core.link import ALARMS_MAX, Due, LinkError
 from firmware.core.report import Report, ReportId
+from firmware.core.retry import PAUSE_CAP_HURRIED_S, PAUSE_CAP_S, STABLE_S, STEP_S
 from hal.types import Instant
 
 INTERVAL_S, ANSWER_S = 10.0, 3.0
@@ -403,19 +404,19 @@ def test_a_receiver_that_hangs_up_instead_of_answering_loses_the_path():
     assert not dialer.up
 
 
-def test_the_pause_grows_and_is_short_while_an_alarm_waits():
+def test_tries_are_scattered_and_then_a_cap_apart_and_near_while_an_alarm_waits():
     dialer, now_s = Dialer(INTERVAL_S, ANSWER_S), 0.0
     pauses = []
-    for turn in range(12):
-        if turn == 8:
+    for turn in range(8):
+        if turn == 4:
             dialer.alarm(report(1), now_s)
             now_s = max(now_s, dialer.next_deadline())
         assert dialer.due(now_s) is Due.OPEN
-        dialer.lost(now_s, 1.0)
+        dialer.lost(now_s, 0.5)
         pauses.append(dialer.next_deadline() - now_s)
         now_s = dialer.next_deadline()
-    assert pauses[:6] == [1, 2, 4, 8, 16, 30]
-    assert pauses[8:] == [PAUSE_CAP_ALARM_S] * 4
+    assert pauses[:4] == [0.5 * PAUSE_CAP_S, PAUSE_CAP_S, PAUSE_CAP_S, PAUSE_CAP_S]
+    assert pauses[4:] == [0.5 * PAUSE_CAP_HURRIED_S] * 4
 
 
 def test_a_new_alarm_brings_the_next_try_forward():
@@ -435,12 +436,13 @@ def test_a_new_alarm_brings_the_next_try_forward():
 def test_only_a_path_that_held_earns_a_fresh_start_of_the_pauses(held_s, pause_s):
     dialer = Dialer(INTERVAL_S, ANSWER_S)
     dialer.due(0.0)
-    dialer.lost(0.0, 1.0)
+    dialer.lost(0.0, 0.0)
     dialer.due(1.0)
     dialer.opened(1.0)
     dialer.pull(1.0)
     dialer.answer(ack(0), at(1.0))
     now_s = 1.0 + held_s
+    dialer.alarm(report(1), now_s)
     dialer.pull(now_s)
     dialer.lost(now_s, 1.0, overdue=True)
     assert dialer.next_deadline() - now_s == pytest.approx(pause_s)
@@ -449,8 +451,8 @@ def test_only_a_path_that_held_earns_a_fresh_start_of_the_pauses(held_s, pause_s
 def test_a_connection_that_does_not_come_about_is_given_up():
     dialer = Dialer(INTERVAL_S, ANSWER_S)
     assert dialer.due(0.0) is Due.OPEN
-    assert dialer.next_deadline() == GREETING_S
-    assert dialer.due(GREETING_S) is Due.CLOSE
+    assert dialer.next_deadline() == STEP_S
+    assert dialer.due(STEP_S) is Due.CLOSE
 
 
 def test_events_are_wanted_one_at_a_time_on_a_proven_path_without_alarms():

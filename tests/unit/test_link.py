@@ -9,13 +9,8 @@ from firmware.core.link import (
     ALARM_PLACES,
     ALARMS_MAX,
     ANSWER_S,
-    GREETING_S,
-    HASTE_S,
     MOVES,
     NOTES_MAX,
-    PAUSE_CAP_ALARM_S,
-    PAUSE_CAP_S,
-    STABLE_S,
     Alarm,
     Due,
     Event,
@@ -27,6 +22,7 @@ from firmware.core.link import (
     State,
 )
 from firmware.core.report import Report, ReportId
+from firmware.core.retry import HASTE_S, PAUSE_CAP_HURRIED_S, PAUSE_CAP_S, STABLE_S, STEP_S
 from hal.types import Instant
 
 MOMENT = Instant(0.0, 0.0, synced=False)
@@ -44,7 +40,7 @@ def report(seq: int, code: str = "PA") -> Report:
 def up(now: float = 0.0, window: int = 16, receive_maximum: int = NO_BOUND) -> Link:
     link = Link(window, events_hz=UNPACED)
     assert link.due(now) is Due.OPEN
-    link.greeted(now)
+    link.greeted(now, 0.0)
     link.opened(receive_maximum, now)
     return link
 
@@ -304,9 +300,9 @@ def test_the_first_try_is_made_at_once():
 def test_a_greeting_that_does_not_come_is_given_up():
     link = Link()
     link.due(0.0)
-    link.greeted(4.0)
-    assert link.due(4.0 + GREETING_S - 0.1) is Due.NOTHING
-    assert link.due(4.0 + GREETING_S) is Due.CLOSE
+    link.greeted(4.0, 0.0)
+    assert link.due(4.0 + STEP_S - 0.1) is Due.NOTHING
+    assert link.due(4.0 + STEP_S) is Due.CLOSE
 
 
 def test_an_answer_overdue_for_three_seconds_ends_the_connection_and_the_next_is_tried_at_once():
@@ -386,7 +382,7 @@ def test_with_an_alarm_the_pause_doubles_to_its_cap_and_jitter_takes_any_share_o
         link.lost(now, 1.0)
         pauses.append(link.next_deadline() - now)
         now = link.next_deadline()
-    assert pauses == [min(PAUSE_CAP_ALARM_S, 2.0**n) for n in range(12)]
+    assert pauses == [min(PAUSE_CAP_HURRIED_S, 2.0**n) for n in range(12)]
     link.due(now)
     link.lost(now, 0.0)
     assert link.next_deadline() == now
@@ -399,7 +395,7 @@ def test_an_alarm_is_tried_for_however_often_that_failed():
         now = 10.0 * number
         assert link.due(now) is Due.OPEN
         link.lost(now, 1.0)
-    assert link.next_deadline() == now + PAUSE_CAP_ALARM_S
+    assert link.next_deadline() == now + PAUSE_CAP_HURRIED_S
 
 
 def test_a_new_alarm_brings_a_far_try_forward():

@@ -42,11 +42,12 @@ class ToldPipe:
         self.together = 0
         self.log = []
 
-    def open(self, subscribe, will):
+    def open(self, subscribe, will, *, hurried=False):
         self.log.append("open")
-        self.will = will
+        self.will, self.hurried = will, hurried
         if self.refusal:
             raise PipeError(self.refusal)
+        return 0.0
 
     def publish(self, token, letter, *, more=False):
         self.together += more
