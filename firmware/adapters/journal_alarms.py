@@ -85,14 +85,16 @@ class AlarmStore:
         known = set(self._book.groups)
         self._book.attach(self.ring)
         self._epoch.place = self._unread = None
-        records = [record for index in range(self._layout.segments) for record in self.ring.load(index)]
+        scans = [self.ring.load(index) for index in range(self._layout.segments)]
+        records = [record for found in scans for record in found.records]
+        stale = [record for found in scans for record in found.stale]
         self._mounts += 1
         if self._mounts > PATIENT_MOUNTS:
             self.ring.set_aside_unread()
         self.ring.start()
         current = [record for record in records if self.ring.is_current(record.ordinal)]
         current.sort(key=lambda record: record.serial)
-        self._finished |= finished_keys(records)
+        self._finished |= finished_keys([*records, *stale])
         self._book.recover(current, self._finished, on_disk=True)
         self._late = {}
         self._recover_late(self.ring.late_of(records))
@@ -104,7 +106,7 @@ class AlarmStore:
         self._unsaved = {}
         self._queue([entry for entry in self._book.entries() if entry.place is None])
         self._forget_finished()
-        return Mounted(max((record.epoch for record in (*records, *others)), default=0), reports, marks)
+        return Mounted(max((record.epoch for record in (*records, *stale, *others)), default=0), reports, marks)
 
     def _forget_finished(self) -> None:
         if not self.ring.unread:

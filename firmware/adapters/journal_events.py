@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from firmware.adapters.ring_files import Disk
+    from firmware.adapters.ring_format import Scan
 
 EVENT_RING = "events"
 EVENT_SEGMENTS = 16
@@ -111,9 +112,9 @@ class EventStore:
             self._take_in()
             self.loaded = True
 
-    def _collect(self, records: list[Record]) -> None:
-        self._finished |= finished_keys(records)
-        for record in records:
+    def _collect(self, scan: Scan) -> None:
+        self._finished |= finished_keys([*scan.records, *scan.stale])
+        for record in scan.records:
             found = _Found(record.serial, record.key, record.place, record.flags, b"")
             if record.kind == Kind.REPORT:
                 self._reports.append(found)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from firmware.adapters.ring_files import Disk, Segment
 from firmware.adapters.ring_format import (
+    HEADER_SIZE,
     NO_KEY,
     PAIRS_MAX,
     Draft,
@@ -88,17 +89,13 @@ class Ring:
 
     # ---- start
 
-    def load(self, index: int) -> list[Record]:
-        """Open and read one segment file, making it if need be; then `start` once all are loaded.
-
-        Returns:
-            Every whole record in it, stale ones too.
-        """
+    def load(self, index: int) -> Scan:
+        """Open and read one segment file, making it if need be; then `start` once all are loaded."""
         image, why = self._segments[index].load()
         found = self._enter(index, image, why)
         # Only its extent is kept: the records go to their owner.
         self._scans[index] = found._replace(records=found.records[:1] + found.records[-1:], stale=[])
-        return [*found.records, *found.stale]
+        return found
 
     def _enter(self, index: int, image: bytes, why: str | None) -> Scan:
         """Take account of what a segment file holds."""
@@ -263,7 +260,7 @@ class Ring:
         """Bytes left in the head segment."""
         if not self._is_writable(self._head % self.layout.segments):
             return 0
-        return self.layout.size - self._position
+        return self.layout.size - max(self._position, HEADER_SIZE)
 
     def has_room(self, need: int) -> bool:
         """Whether the head takes `need` bytes and still all that must be copied before the next roll."""
@@ -284,7 +281,8 @@ class Ring:
     def append(self, drafts: Sequence[Draft]) -> list[Place]:
         """Write records behind the last one, with one synchronous write; `free` must hold them.
 
-        A write that fails is tried once more through a new descriptor.
+        The first of a segment may take two: a lap record goes before. What fails is tried once more through a new
+        descriptor.
 
         Returns:
             Where they lie.
@@ -292,16 +290,24 @@ class Ring:
         Raises:
             OSError: They are not known to be on disk, and the ring is as if nothing had been tried.
         """
+        segment = self._segments[self._head % self.layout.segments]
+        lap = b""
+        if not self._position:
+            lap = encode(Draft(Kind.LAP, NO_KEY, b""), self._head, self._serial, self.epoch, first=True)
+        if len(lap) + sum(draft.size for draft in drafts) > _SECTOR and lap:
+            # First and alone: torn later, nothing of the lap before can be taken for damaged records of this one.
+            segment.write(lap, 0)
+            self._position, self._serial, lap = len(lap), self._serial + 1, b""
         places = []
-        parts = []
-        offset = self._position
+        parts = [lap] if lap else []
+        offset, serial = self._position + len(lap), self._serial + len(parts)
         for number, draft in enumerate(drafts):
-            parts.append(encode(draft, self._head, self._serial + number, self.epoch, first=number == 0))
+            parts.append(encode(draft, self._head, serial + number, self.epoch, first=number == 0))
             places.append(Place(self._head, offset, draft.size))
             offset += draft.size
-        self._segments[self._head % self.layout.segments].write(b"".join(parts), self._position)
+        segment.write(b"".join(parts), self._position)
         self._position = offset
-        self._serial += len(drafts)
+        self._serial += len(parts)
         return places
 
     def can_skip(self, need: int) -> bool:

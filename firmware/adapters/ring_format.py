@@ -56,6 +56,8 @@ class Kind(enum.IntEnum):
     UNREAD = 7
     """Segment files that could not be read: what lies in them counts though its lap is over; the payload is pairs of
     index and 0."""
+    LAP = 8
+    """A segment begins: what it held before is over, whatever of it is still to be seen."""
 
 
 class Flag(enum.IntFlag):
@@ -154,7 +156,7 @@ class Scan(NamedTuple):
     Attributes:
         ordinal: Of its newest records; 0 when there is none.
         records: Those of this ordinal, in the order of writing.
-        stale: Whole records that an earlier lap or a torn write left behind.
+        stale: Whole records that an earlier lap or a torn write left behind: they may be overwritten at any time.
         end: Where the next record goes.
         holes: Where something that had been synced is no longer whole: offset → how many records, at least.
         garbage: Whether it holds bytes that no cut of the power explains, and not one record.

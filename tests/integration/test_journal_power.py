@@ -7,10 +7,12 @@ import pytest
 from rigs.disk import MemoryDisk
 from rigs.journals import Bench
 
+from firmware.adapters.ring_format import Draft, Kind, encode
 from firmware.config import JournalConfig
 from firmware.core.effects import Store
 from firmware.core.facts import ReportsDropped, Stored
 from firmware.core.report import Step
+from firmware.wire.stored import pack_report
 
 TINY = JournalConfig(alarm_kib=16, event_kib=32)
 CUTS = 400
@@ -132,6 +134,24 @@ def test_nothing_is_lost_over_a_hundred_lives_that_each_end_in_a_cut():
         bench = check(disk, Ledger(notes))
         epochs.append(bench.recovery.epoch)
     assert epochs == sorted(set(epochs))
+
+
+def test_what_is_left_of_a_torn_copy_is_not_taken_for_the_place_of_an_alarm():
+    disk = MemoryDisk()
+    bench = Bench(disk.calls(), config=TINY)
+    report = bench.alarm()
+    ring = bench.journal._alarms.ring
+    lost = Draft(Kind.MARK, (1, 1), b"x" * 60)
+    copy = Draft(Kind.REPORT, (report.id.epoch, report.id.seq), pack_report(report))
+    data = encode(copy, ring._head, ring._serial + 1, ring.epoch, first=False)
+    offset = ring._position + lost.size
+    image = disk.content(next(name for name in disk.names if "alarms-8x2048-0" in name))
+    image[offset : offset + len(data)] = data
+    later = Bench(disk.calls(), config=TINY)
+    for _ in range(60):
+        later.finish(later.alarm(text="x" * 100))
+        later.wait(1.1)
+    assert report in Bench(disk.calls(), config=TINY).recovery.reports
 
 
 def cut_everywhere(disk, config):

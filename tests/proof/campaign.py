@@ -109,7 +109,7 @@ def cuts(plan: Plan) -> Result:
         went.add(found.passed)
     note = (
         f"{went.starts} starts, {went.laps} segments recycled, {went.copied} records copied forward, {went.ends} ends,"
-        f" {went.groups} group commits, {went.gaps} gap records; {total.false_troubles} false words about damage"
+        f" {went.groups} group commits, {went.gaps} gap records"
     )
     promise = (
         "accepted and unfinished: there, as it was; finished: gone; marks and events: as promised; the epoch rises"
