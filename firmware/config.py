@@ -141,8 +141,8 @@ class SounderConfig:
     """`[sounder]`: what the booth hears."""
 
     siren_s: float = key(
-        "Bell cut-off: the siren falls silent after this long; the strobe stays.",
-        "警笛鸣响时限：到时静音，警灯继续。",
+        "Bell cut-off: the siren falls silent after this long, the strobe stays; a new press sounds again.",
+        "警笛鸣响时限：到时静音，警灯继续；再次按下则再次鸣响。",
         180.0,
         low=0,
         high=3600,

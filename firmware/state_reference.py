@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 from firmware.core import dialer, link, path
 from firmware.core.codes import CODES
 from firmware.core.effects import PATTERNS
-from firmware.core.report import Step
+from firmware.core.report import CHAIN
 from firmware.core.sounder import LAMP
 from firmware.core.zone import ZONE_KINDS
 
@@ -32,7 +32,7 @@ def page() -> str:
 
 
 def _chain() -> str:
-    steps = " --> ".join(step.value for step in Step)
+    steps = " --> ".join(step.value for step in CHAIN)
     return f"## Chain of receipt\n\n```mermaid\nflowchart LR\n  {steps}\n```\n"
 
 

@@ -46,13 +46,17 @@ class Commands:
             case "reset":
                 return self._reset(order, now)
             case "bell-off":
-                for incident in self._ledger.open():
-                    incident.siren_until_s = min(incident.siren_until_s, now.mono_s)
-                return [self._reply(order, "bell-off")]
+                return [*self._bell_off(order, now), self._reply(order, "bell-off")]
             case "status":
                 return [self._status(order, now)]
             case _:
                 return [self._reply(order, "no-verb", ok=False, verb=order.verb[:40])]
+
+    def _bell_off(self, order: Command, now: Instant) -> list[Effect]:
+        by, person = order.origin, order.actor[:TEXT_MAX]
+        return [
+            effect for incident in self._ledger.open() for effect in self._ledger.silence(incident, by, person, now)
+        ]
 
     def _visible(self, order: Command) -> list[Incident]:
         return [incident for incident in self._ledger.open() if not (incident.covert and order.origin == CONSOLE)]

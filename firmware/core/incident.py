@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from firmware.core.report import RECEIVER_STEPS, Step
+from firmware.core.report import CHAIN, RECEIVER_STEPS, Step
 
 if TYPE_CHECKING:
     from firmware.core.report import Report, ReportId
 
-ORDER = {step: place for place, step in enumerate(Step)}
+ORDER: dict[Step, int] = {step: place for place, step in enumerate(CHAIN)}
 """Place of each step in the chain."""
 
 
@@ -53,6 +53,7 @@ class Incident:
         zone: The zone that raised it.
         covert: Nothing of it shows at the booth.
         siren_until_s: Monotonic time of the bell cut-off.
+        silenced: The siren is not to sound, or no more: it came to its end, a person silenced it, or it never had one.
         closed: A person has reset it.
         reports: All of its alarm reports.
     """
@@ -61,6 +62,7 @@ class Incident:
     zone: str
     covert: bool
     siren_until_s: float
+    silenced: bool = False
     closed: bool = False
     reports: list[ReportId] = field(default_factory=list)
     step: Step = Step.RAISED

@@ -96,8 +96,13 @@ class Ledger:
             self._deliveries[report.id] = delivery
         for mark in marks:
             marked = self._deliveries.get(mark.id)
-            if marked is not None and marked.reach(mark.step, mark.by):
-                self.incidents[marked.report.incident or mark.id].reach(mark.step)
+            if marked is None:
+                continue
+            incident = self.incidents[marked.report.incident or mark.id]
+            if mark.step is Step.SILENCED:  # a later press sounded again
+                incident.silenced = incident.silenced or mark.id == max(incident.reports)
+            elif marked.reach(mark.step, mark.by):
+                incident.reach(mark.step)
         return list(restored.values())
 
     def resume(self, incidents: list[Incident], now: Instant) -> list[Effect]:
@@ -124,6 +129,18 @@ class Ledger:
         if not delivery.missing:
             self.timers.clear(report)
         return effects + self._progress(delivery, step, by, now) + self._finish(root)
+
+    def silence(self, incident: Incident, by: str, person: str, now: Instant) -> list[Effect]:
+        """End an incident's siren and keep that with its newest alarm: it stays silent after a restart."""
+        if incident.silenced or incident.covert:
+            return []
+        incident.silenced, incident.siren_until_s = True, 0.0
+        return [Note(Mark(max(incident.reports), Step.SILENCED, by, person, now))]
+
+    def due_silence(self, now: Instant) -> list[Effect]:
+        """The bell cut-off of every incident that has come to it."""
+        ended = [incident for incident in self.open() if incident.siren_until_s <= now.mono_s]
+        return [effect for incident in ended for effect in self.silence(incident, "panel", "", now)]
 
     def resend(self, path: str, receiver: str = "") -> list[Effect]:
         """Everything unacknowledged, by anybody or by one receiver, oldest first, over one path."""

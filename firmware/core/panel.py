@@ -79,10 +79,11 @@ class Panel:
         )
         self._captured: dict[ReportId, bool] = {}
         self._health: Health | None = None
-        self._health_s = 0.0
+        self._health_s = self._start_s = 0.0
 
     def start(self, reports: tuple[Report, ...], marks: tuple[Mark, ...], now: Instant) -> list[Effect]:
         """Take up what the journal kept, before the first fact: latched alarms are latched again."""
+        self._start_s = now.mono_s
         effects = self._take_up(reports, marks, now)
         self._paths.start(now.mono_s)
         self._timers.set(("health", ""), now.mono_s + HEALTH_SETTLE_S)
@@ -98,8 +99,8 @@ class Panel:
         alarms = {report.id for report in own if report.code not in RESETS}
         latched = [incident for incident in restored if not incident.closed]
         for incident in latched:
-            accepted = ORDER[incident.step] >= ORDER[Step.ACCEPTED]
-            incident.siren_until_s = 0.0 if accepted else now.mono_s + self._spec.siren_s
+            if not incident.silenced and ORDER[incident.step] < ORDER[Step.ACCEPTED]:
+                self._sound(incident, now)
             zone = self.zones.get(incident.zone)
             if zone is not None and (zone.incident is None or zone.incident < incident.id):
                 zone.incident, zone.presses = incident.id, len(alarms.intersection(incident.reports))
@@ -124,6 +125,7 @@ class Panel:
             Effects in the order in which they are to be obeyed: what the booth sees and hears comes first.
         """
         effects = self._dispatch(fact, now) + self.ledger.due(now) + self._paths.due(now)
+        effects += self.ledger.due_silence(now)
         while (key := self._timers.pop(now.mono_s)) is not None:
             effects += self._due(key, now)
         if any(not isinstance(effect, Health) for effect in effects):
@@ -228,14 +230,21 @@ class Panel:
         report = self._make.alarm(zone, now, since_s)
         if first:
             zone.incident = report.id
-            siren_until_s = 0.0 if zone.kind.covert else now.mono_s + self._spec.siren_s
-            incident = Incident(report.id, zone.spec.name, zone.kind.covert, siren_until_s)
+            incident = Incident(report.id, zone.spec.name, zone.kind.covert, 0.0)
         else:
             incident = self.ledger.incidents[report.incident or report.id]
+        # A button that is held since before the start, or counted chatter, is no hand that presses anew.
+        if first or (since_s > self._start_s and "chatter" not in zone.troubles):
+            self._sound(incident, now)
         effects = self.ledger.enter(report, incident, now)
         if first:
             effects.append(self._capture(report.id, now, covert=zone.kind.covert))
         return effects + self._make.say_event(report)
+
+    def _sound(self, incident: Incident, now: Instant) -> None:
+        """From now on its siren, until the bell cut-off; a silent alarm has none."""
+        incident.silenced = incident.covert or not self._spec.siren_s
+        incident.siren_until_s = 0.0 if incident.silenced else now.mono_s + self._spec.siren_s
 
     def _release(self, zone: Zone, since_s: float, now: Instant) -> list[Effect]:
         if zone.incident is None or "chatter" in zone.troubles:

@@ -20,7 +20,7 @@ SEQ_MAX = 2**53 - 1
 
 
 class Step(enum.StrEnum):
-    """The chain of receipt, in order."""
+    """The chain of receipt, in order, and what else is kept of an alarm."""
 
     RAISED = "raised"
     STORED = "stored"
@@ -30,7 +30,12 @@ class Step(enum.StrEnum):
     DISPATCHED = "dispatched"
     ARRIVED = "arrived"
     CLOSED = "closed"
+    SILENCED = "silenced"
+    """No part of the chain, but kept beside it: the incident's siren came to its end, or a person silenced it."""
 
+
+CHAIN: tuple[Step, ...] = tuple(step for step in Step if step is not Step.SILENCED)
+"""The chain itself."""
 
 RECEIVER_STEPS = (Step.RECEIVED, Step.ACCEPTED, Step.DISPATCHED, Step.ARRIVED, Step.CLOSED)
 """The steps that only a receiver can tell."""
@@ -104,7 +109,7 @@ class Mark:
     Attributes:
         id: The report.
         step: BROKERED or later; a report's RAISED and STORED are its own record.
-        by: Path name for BROKERED, receiver name afterwards.
+        by: Path name for BROKERED, receiver name afterwards; who silenced it, "panel" for the bell cut-off.
         person: Who accepted, as the receiver named them; may be empty.
         at: When this panel learned of it.
     """

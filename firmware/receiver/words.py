@@ -21,6 +21,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "dispatched": ("已出警", "dispatched"),
     "arrived": ("已到场", "arrived"),
     "closed": ("已结案", "closed"),
+    "silenced": ("警笛已静音", "siren silenced"),
     "alarm": ("报警", "ALARM"),
     "fault": ("故障", "fault"),
     "status": ("状态", "status"),

@@ -112,8 +112,9 @@ CONDITIONS: tuple[Rule, ...] = (
     ),
     Rule(
         "chain",
-        "chain raised|stored|brokered|received|accepted|dispatched|arrived|closed by WHO [zone ZONE]",
-        "The panel learns of a step of the chain of receipt: by `panel`, `journal`, a path or a receiver.",
+        "chain raised|stored|brokered|received|accepted|dispatched|arrived|closed|silenced by WHO [zone ZONE]",
+        "The panel learns of a step of the chain of receipt: by `panel`, `journal`, a path or a receiver; `silenced`: "
+        "of the end of its siren, by `panel`, `console` or a receiver.",
     ),
     Rule("incidents", "incidents open COUNT", "So many incidents are latched."),
     Rule("incident", "incident ZONE open|closed", "This zone has an open incident, or none."),

@@ -800,6 +800,71 @@ def test_after_a_power_cut_the_siren_sounds_again_until_a_person_has_accepted(st
     assert shown(effects)[Role.STROBE] is Pattern.FAST
 
 
+def after_a_cut(before):
+    """The panel after a power cut, with the alarms and marks that the journal had."""
+    marks = [note.mark for note in before.of(e.Note)]
+    r = Rig(Panel(spec(), before.panel.ledger.open()[0].id.epoch + 1))
+    return r, r.start(before.stored("PA") + before.stored("HA"), marks)
+
+
+def siren(effects):
+    return shown(effects).get(Role.SIREN)
+
+
+def bell_off(r):
+    return r.post(f.Command("c", "console", "bell-off", "", "Li", ""))
+
+
+def test_a_siren_that_was_silenced_or_came_to_its_end_stays_silent_after_a_power_cut():
+    for silence, by in ((bell_off, "console"), (lambda r: r.pass_time(181), "panel")):
+        before = rig()
+        before.click()
+        silence(before)
+        (mark,) = [note.mark for note in before.of(e.Note) if note.mark.step is Step.SILENCED]
+        assert mark.by == by
+        r, effects = after_a_cut(before)
+        assert siren(effects) is not Pattern.STEADY
+        assert shown(effects)[Role.STROBE] is Pattern.FAST
+        assert siren(r.pass_time(60)) is not Pattern.STEADY
+        assert siren(r.press()) is Pattern.STEADY
+
+
+def test_a_press_after_the_silence_sounds_again_and_so_it_does_after_a_power_cut():
+    before = rig()
+    before.click()
+    bell_off(before)
+    assert siren(before.press()) is Pattern.STEADY
+    _, effects = after_a_cut(before)
+    assert siren(effects) is Pattern.STEADY
+    assert siren(before.pass_time(181)) is Pattern.OFF
+
+
+def test_a_button_that_is_still_held_when_the_panel_comes_back_does_not_break_the_silence():
+    before = rig()
+    before.press()
+    bell_off(before)
+    r, _ = after_a_cut(before)
+    assert r.stored("PA", r.press())  # it is told, as every button that is held at the start
+    assert siren(r.effects) is not Pattern.STEADY
+    r.release()
+    assert siren(r.press()) is Pattern.STEADY
+
+
+def test_a_silent_alarm_has_no_siren_to_be_silenced():
+    r = rig()
+    r.press("foot-bar")
+    bell_off(r)
+    r.pass_time(200)
+    assert r.of(e.Note) == []
+
+
+def test_where_there_is_no_siren_nothing_is_kept_of_its_silence():
+    r = rig(siren_s=0.0)
+    assert siren(r.click()) is not Pattern.STEADY
+    r.pass_time(10)
+    assert r.of(e.Note) == []
+
+
 def test_evidence_of_an_incident_that_nobody_knows_is_shown_to_nobody():
     r = rig()
     (told,) = r.stored("LE", r.post(f.EvidenceSealed(ReportId("p1", 1, 99), 3, 900, "ab" * 32, complete=True)))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from firmware import state_reference
 from firmware.core.effects import PATTERNS, Pattern
-from firmware.core.report import Step
+from firmware.core.report import CHAIN
 from firmware.core.sounder import LAMP
 
 
@@ -16,5 +16,5 @@ def test_the_page_is_drawn_from_the_tables():
 
 
 def test_every_step_has_a_lamp_and_every_pattern_a_rhythm():
-    assert set(LAMP) == set(Step)
+    assert set(LAMP) == set(CHAIN)
     assert set(PATTERNS) == set(Pattern)
