@@ -55,8 +55,12 @@ def live_audio(incident: ReportId) -> str:
 
 
 def evidence(incident: ReportId, name: str) -> str:
-    """Panel to receivers, QoS 1, media connection: one chunk of one file of evidence."""
-    return f"{ROOT}/{incident.panel}/evidence/{incident.epoch}-{incident.seq}/{name}"
+    """Panel to receivers, QoS 1, media connection: one chunk of one file of evidence.
+
+    Dots of the name turn into hyphens: RabbitMQ takes a dot for the end of a level, and NATS 2.9 hangs up on it.
+    """
+    level = name.replace(".", "-")
+    return f"{ROOT}/{incident.panel}/evidence/{incident.epoch}-{incident.seq}/{level}"
 
 
 def evidence_receipt(panel: str, receiver: str) -> str:
