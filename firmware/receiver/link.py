@@ -222,11 +222,17 @@ class Link:
         client.subscribe(list(self._subscribe))
 
     def _on_subscribe(self, _client: mqtt.Client, _data: Any, _mid: int, reasons: list[ReasonCode], _p: Any) -> None:
-        refused = [
-            name for (name, _), reason in zip(self._subscribe, reasons, strict=False) if reason.value >= _FAILURE
-        ]
-        if refused and not self._was_up:
-            raise LinkRefused(f"the broker does not let this desk read {refused[0]}: correct its access list")
+        refused = {
+            name: reason.value
+            for (name, _), reason in zip(self._subscribe, reasons, strict=False)
+            if reason.value >= _FAILURE
+        }
+        if refused:
+            self._gone = f"the broker does not let this desk read {next(iter(refused))}: correct its access list"
+            # MQTT 3.1.1 has one number for "never" and "not now": a cluster that elects a leader says it too.
+            if not self._was_up and _RIGHTS & set(refused.values()):
+                raise LinkRefused(self._gone)
+            return
         self.up = self._was_up = True
         self._up_s = self._now_s
         self._mids.clear()
