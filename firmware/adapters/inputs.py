@@ -6,6 +6,7 @@ at boot, an edge that was dropped and a dead callback thread are seen all the sa
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING
 
 from firmware.core.facts import Trouble, TroubleOver
@@ -42,6 +43,8 @@ class Inputs:
         self._post = post
         self._seen: dict[str, LoopState] = dict.fromkeys(loops, LoopState.NORMAL)
         self._unheard: dict[str, int] = dict.fromkeys(loops, 0)
+        self._edges: dict[str, int] = dict.fromkeys(loops, 0)
+        self._order = threading.Lock()
         self._lost: set[str] = set()
         self._due_s = 0.0
 
@@ -63,6 +66,7 @@ class Inputs:
         now_s = self._clock.now().mono_s
         self._due_s = now_s + 1 / POLL_HZ
         for name, loop in self._loops.items():
+            edges = self._edges[name]
             try:
                 state = loop.read()
             except DeviceLost as error:
@@ -71,10 +75,7 @@ class Inputs:
             if name in self._lost:
                 self._lost.discard(name)
                 self._post(TroubleOver(f"loop {name}"))
-            if state is not self._seen[name]:
-                self._seen[name] = state
-                self._post(Level(name, state, now_s))
-                self._count_unheard(name)
+            self._reread(name, state, edges, now_s)
 
     def next_deadline(self) -> float:
         """When the loops are read again."""
@@ -83,12 +84,23 @@ class Inputs:
     def close(self) -> None:
         """The board gives the pins back, not the actor."""
 
+    def _reread(self, name: str, state: LoopState, edges: int, now_s: float) -> None:
+        """Post a level that no edge told; one that an edge has overtaken since it was read is history."""
+        with self._order:
+            if state is self._seen[name] or self._edges[name] != edges:
+                return
+            self._seen[name] = state
+            self._post(Level(name, state, now_s))
+        self._count_unheard(name)
+
     def _edge(self, level: Level) -> None:
-        self._seen[level.loop] = level.state
-        if self._unheard[level.loop] >= DEAF_AFTER:
-            self._post(TroubleOver(f"edges of loop {level.loop}"))
-        self._unheard[level.loop] = 0
-        self._post(level)
+        with self._order:  # held by others for the time of one post
+            self._edges[level.loop] += 1
+            self._seen[level.loop] = level.state
+            if self._unheard[level.loop] >= DEAF_AFTER:
+                self._post(TroubleOver(f"edges of loop {level.loop}"))
+            self._unheard[level.loop] = 0
+            self._post(level)
 
     def _count_unheard(self, name: str) -> None:
         self._unheard[name] += 1

@@ -51,6 +51,27 @@ def poll(clock, inputs):
     inputs.tick()
 
 
+class HastyLoop(Loop):
+    """A loop on which an edge comes while it is being read."""
+
+    def read(self):
+        before = self.state
+        if before is LoopState.ALARM:
+            self.edge(LoopState.NORMAL)
+        return before
+
+
+def test_a_level_that_an_edge_overtook_while_it_was_read_is_not_posted():
+    clock = VirtualClock()
+    loop, facts = HastyLoop(clock), []
+    inputs = Inputs({"button": loop}, clock, facts.append)
+    inputs.arm()
+    loop.edge(LoopState.ALARM)
+    poll(clock, inputs)
+    poll(clock, inputs)
+    assert [fact.state for fact in facts] == [LoopState.ALARM, LoopState.NORMAL]
+
+
 def test_an_edge_is_posted_at_once_and_not_again_by_re_reading(bench):
     clock, loop, facts, inputs = bench
     loop.edge(LoopState.ALARM)
