@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from contextlib import AbstractContextManager
 
+    from hil.desk import Heard
     from hil.house import House
 
 PATIENCE_S = 60.0
@@ -50,6 +51,7 @@ class Can(enum.Enum):
     LINK = "cut, slow and black-hole the panel's network"
     POWER = "cut the power; what the panel had handed to the operating system survives"
     HONEST_DISK = "cut the power of the disk too: what was not flushed is gone"
+    STEPS = "hear the panel's own word on each alarm's steps, up to the moment of a power cut"
     KILL = "kill and stop the panel's process"
     SUPERVISOR = "restart a panel that died or that pets its watchdog no more"
     HARDWARE_WATCHDOG = "reset a machine that froze"
@@ -288,6 +290,10 @@ class Panel(Protocol):
 
     def restart(self) -> None:
         """Stop in order and start again; returns when armed."""
+        ...
+
+    def said(self) -> tuple[Heard, ...]:
+        """Every line of `gatebooth run --json-steps` that got out, those before a power cut too; `Can.STEPS`."""
         ...
 
     def bites(self) -> int:

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 
 TELL_S = 0.005
 CONSOLE_WAIT_S = 0.2
+UNDISTURBED_S = 1.0
 
 
 class ShiftedClock(SystemClock):
@@ -129,7 +130,7 @@ class Booth:
                 media=(lambda epoch, post: self._media(MediaSpec.of(parsed, epoch), post)) if sources else None,
                 random01=random.random,
                 random53=lambda: secrets.randbits(53),
-                watch=lambda effect: None,
+                watch=run.steps(self),
                 disk=self._disk.calls(),
             ),
         )
@@ -152,6 +153,10 @@ class Booth:
     def _media(self, spec: MediaSpec, post: Callable[..., None]) -> tuple[Any, Callable[[int, float], None]]:
         link = MediaLink(spec, clock=self._clock, post=post, spawn=lambda: BenchChild(self._world))
         return link, link.wait
+
+    def say(self, line: str) -> None:
+        """Hand on a step of an alarm."""
+        self._tell(said=json.loads(line))
 
     # ── the bench's side ───────────────────────────────────────────────────────────────────────────────────────────
 
@@ -191,8 +196,10 @@ class Booth:
         start_s = time.monotonic()
         for after_s, span_s in visits:
             time.sleep(max(0.0, start_s + after_s + span_s - time.monotonic()))
+            sys.setswitchinterval(UNDISTURBED_S)  # else the owner may decide between the two, on a busy machine
             loop._change(LoopState.ALARM, start_s + after_s)
             loop._change(LoopState.NORMAL, start_s + after_s + span_s)
+            sys.setswitchinterval(run.SWITCH_S)
 
     def _show(self) -> None:
         """Tell the bench what changed at relays, lamps and console."""

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from hil import processes
 from hil.api import LID, PATIENCE_S, Can, Change, Touch
+from hil.desk import Heard
 from hil.mock_bench.supervisor import Supervisor
 from hil.mock_bench.world import WorldFile
 from hil.panel_file import OUTPUTS, Wiring, buttons, panel_toml
@@ -46,8 +47,8 @@ class MockStand:
         {
             *(Can.OUTPUTS, Can.SHORT_TOUCHES, Can.FOUR_STATES, Can.TEN_ZONES, Can.INPUT_LOSS, Can.CONSOLE),
             *(Can.MICROPHONE, Can.MICROPHONE_UNPLUG, Can.CAMERA, Can.CAMERA_PICTURE, Can.CAMERA_DISCONNECT),
-            *(Can.CAMERA_DROP, Can.CAMERA_STREAM_ERROR, Can.CAMERA_FREEZE, Can.LINK, Can.POWER, Can.KILL),
-            *(Can.SUPERVISOR, Can.CLOCK, Can.TLS, Can.DISK_FULL, Can.DISK_ERROR),
+            *(Can.CAMERA_DROP, Can.CAMERA_STREAM_ERROR, Can.CAMERA_FREEZE, Can.LINK, Can.POWER, Can.STEPS),
+            *(Can.KILL, Can.SUPERVISOR, Can.CLOCK, Can.TLS, Can.DISK_FULL, Can.DISK_ERROR),
         }
     )
     image = f"python {platform.python_version()} {platform.machine()}"
@@ -151,6 +152,7 @@ class Line:
     def __init__(self) -> None:
         self.changes: dict[str, list[Change]] = {name: [] for name in OUTPUTS}
         self.written = ""
+        self.said: list[Heard] = []
         self.news = threading.Condition()
         self._socket: socket.socket | None = None
         self._number = 0
@@ -207,6 +209,8 @@ class Line:
                     self.changes[name].append(Change(at_s, on))
                 case {"console": str(text)}:
                     self.written += text
+                case {"said": dict(step)}:
+                    self.said.append(Heard(time.monotonic(), step))
                 case {"done": int(number), "at_s": float(at_s)}:
                     self._done[number] = at_s
             self.news.notify_all()
@@ -399,6 +403,7 @@ class MockPanel:
 
     def __init__(self, bench: MockBench) -> None:
         self._supervisor = bench.supervisor
+        self._line = bench.line
 
     def wait_armed(self, timeout_s: float = PATIENCE_S, *, after_s: float = 0.0) -> float:
         """Await READY."""
@@ -416,6 +421,11 @@ class MockPanel:
         """Stop and start."""
         self._supervisor.stop()
         self.wait_armed(after_s=self._supervisor.start())
+
+    def said(self) -> tuple[Heard, ...]:
+        """Every step that it told."""
+        with self._line.news:
+            return tuple(self._line.said)
 
     def bites(self) -> int:
         """How often the supervisor ended it."""

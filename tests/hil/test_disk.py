@@ -1,0 +1,32 @@
+"""Disks that fill and disks that die."""
+
+from __future__ import annotations
+
+from hil.api import Can, needs
+from hil.reading import receipt
+
+
+def press_arrives(bench):
+    receipt(bench, "110", bench.house.desk.report("PA", after_s=bench.button().press())["id"])
+
+
+@needs(Can.DISK_FULL, Can.POWER)
+def test_a_full_disk_keeps_alarms_as_ever_and_through_a_power_cut(bench):
+    bench.disk.fill()
+    press_arrives(bench)
+    bench.power.cut()
+    bench.button().release()
+    on_s = bench.power.on()
+    bench.panel.wait_armed(after_s=on_s)
+    bench.house.desk.wait_for(
+        lambda line: line["event"] == "health" and line["online"] and line["open_incidents"] == 1, "the latch", on_s
+    )
+
+
+@needs(Can.DISK_ERROR)
+def test_a_dead_disk_is_a_trouble_and_the_alarm_goes_out(bench):
+    bench.disk.fail()
+    press_arrives(bench)
+    bench.house.desk.trouble("journal")
+    bench.disk.mend()
+    bench.house.desk.no_trouble("journal")

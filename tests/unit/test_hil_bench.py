@@ -1,0 +1,62 @@
+"""The bench itself: what it refuses to judge it says, and what it measures it writes down."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+
+import pytest
+
+pytest_plugins = ("pytester",)
+
+TESTS = pathlib.Path(__file__).parents[1]
+CONFTEST = f"""
+import sys
+sys.path.insert(0, {str(TESTS)!r})
+pytest_plugins = ("hil.plugin", "rigs.tls")
+from hil.conftest import *
+import pytest
+from hil.api import Can
+
+class Stand:
+    name, can, image = "paper", frozenset({{Can.LINK}}), "none"
+
+@pytest.fixture(scope="session")
+def stand():
+    return Stand()
+"""
+
+
+@pytest.fixture
+def suite(pytester):
+    pytester.makeconftest(CONFTEST)
+    return pytester
+
+
+def test_a_test_is_skipped_by_the_name_of_what_the_bench_lacks(suite):
+    suite.makepyfile("""
+        from hil.api import Can, needs
+
+        @needs(Can.LINK, Can.KERNEL_PANIC)
+        def test_it(bench):
+            pass
+    """)
+    result = suite.runpytest("-rs")
+    result.assert_outcomes(skipped=1)
+    result.stdout.fnmatch_lines(["*the paper bench has not KERNEL_PANIC (crash the kernel)*"])
+
+
+def test_a_measurement_is_written_with_its_commit_and_bench_and_fails_above_its_limit(suite):
+    suite.makepyfile("""
+        def test_good(measure):
+            measure("press to relay", 0.5, "s", limit=1.0, runs=3)
+
+        def test_bad(measure):
+            measure("press to relay", 1.5, "s", limit=1.0)
+    """)
+    suite.runpytest("--bench-out", "out").assert_outcomes(passed=1, failed=1)
+    first, second = (json.loads(line) for line in (suite.path / "out" / "measurements.jsonl").read_text().splitlines())
+    assert (first["value"], first["unit"], first["limit"], first["runs"]) == (0.5, "s", 1.0, 3)
+    assert (first["bench"], first["image"], first["test"]) == ("paper", "none", "test_good")
+    assert first["commit"]
+    assert second["value"] == 1.5
