@@ -9,8 +9,9 @@ import socket
 from typing import TYPE_CHECKING, Any, Protocol
 
 from firmware.adapters.mqtt_pipe import MqttPipe
-from firmware.adapters.pipe import Answered, Incoming, Letter, Lost, PipeError, Ready
+from firmware.adapters.pipe import Answered, Incoming, Letter, Lost, PipeError, Ready, Welcomed
 from firmware.core.facts import Trouble, TroubleOver
+from firmware.core.retry import Retry
 from firmware.media.items import Confirmed, Item
 from firmware.media.orders import Live, LiveRuns
 from firmware.media.outbox import WINDOW, WINDOW_LIVE, Outbox
@@ -32,11 +33,13 @@ STALE_S = 1.0
 """Live sound older than this is dropped: who listens wants the present."""
 SOCKET_BYTES = 65536
 """Room in the kernel for what a slow link has not taken; more would only be delay of live sound."""
-BACKOFF_S = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
-"""Longest pauses before each new connection; the real one is any part of it."""
-QUIET_S = 20.0
-"""No connection for this long is a trouble."""
+QUIET_S = 60.0
+"""No connection for this long is a trouble: twice the pause with which a whole fleet comes back to its broker."""
 NEVER = float("inf")
+
+
+FRESH_S = 60.0
+"""An incident that made a file within this time is going on, and its connection hurries."""
 
 
 class MediaPort(Protocol):
@@ -45,8 +48,8 @@ class MediaPort(Protocol):
     Synchronization: one thread.
     """
 
-    def connect(self, subscribe: tuple[str, ...]) -> None:
-        """Begin a connection; raises `PipeError`."""
+    def connect(self, subscribe: tuple[str, ...], *, hurried: bool) -> float:
+        """Begin a connection; how long the broker took to take it, in seconds. Raises `PipeError`."""
         ...
 
     def publish(self, token: int, letter: Letter) -> None:
@@ -88,12 +91,13 @@ class MediaPipe(MqttPipe):
     def __init__(self, path: PathConfig, panel: str, clock: Clock) -> None:
         super().__init__(dataclasses.replace(path, name=f"{path.name}-media"), panel, clock)
 
-    def connect(self, subscribe: tuple[str, ...]) -> None:
+    def connect(self, subscribe: tuple[str, ...], *, hurried: bool) -> float:
         """See `MediaPort.connect`."""
-        self.open(subscribe, None)
+        took_s = self.open(subscribe, None, hurried=hurried)
         sock: Any = None if self._client is None else self._client.socket()
         if sock is not None:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SOCKET_BYTES)
+        return took_s
 
     def publish_live(self, letter: Letter) -> None:
         """See `MediaPort.publish_live`."""
@@ -140,9 +144,10 @@ class Uploader:
         self._outbox = Outbox()
         self._ready = False
         self._open = False
-        self._connect_s = clock.now().mono_s
-        self._lost_s = self._connect_s
-        self._failures = 0
+        self._retry = Retry()
+        self._live = False
+        self._fresh_until_s = -NEVER
+        self._moved_s = self._lost_s = clock.now().mono_s
         self._why = ""
         self._complained = False
         self._refusals = 0
@@ -160,16 +165,22 @@ class Uploader:
                     self._port.publish_live(Letter(topics.live_audio(incident), encode_live(frame)))
             case LiveRuns(on):
                 self._outbox.window = WINDOW_LIVE if on else WINDOW
+                self._live = on
+                self._hurry()
             case Item():
                 self._outbox.add(order)
+                self._fresh_until_s = self._clock.now().mono_s + FRESH_S
+                self._hurry()
             case _:
                 raise TypeError(f"uploader: {order!r} is no order for it")
 
     def tick(self) -> None:
         """Read what came, send what may go, connect when it is time."""
         now_s = self._clock.now().mono_s
-        if not self._open and now_s >= self._connect_s:
+        if not self._open and now_s >= self._retry.next_s:
             self._connect()
+        elif self._open and now_s >= self._overdue_s():
+            self._lost("the broker owes an answer to the connection for too long; connecting anew")
         for event in self._port.drive() if self._open else ():
             self._take(event)
         if self._ready:
@@ -182,9 +193,9 @@ class Uploader:
         """Monotonic seconds of the next `tick` that is wanted."""
         quiet = NEVER if self._ready or self._complained else self._lost_s + QUIET_S
         if not self._open:
-            return min(self._connect_s, quiet)
+            return min(self._retry.next_s, quiet)
         sending = self._outbox.next_deadline(self._clock.now().mono_s) if self._ready else NEVER
-        return min(self._port.next_deadline(), sending, quiet)
+        return min(self._port.next_deadline(), sending, quiet, self._overdue_s())
 
     def wait(self, fd: int, timeout_s: float) -> None:
         """Wait for orders or the connection; for `Worker(wait=…)`."""
@@ -195,19 +206,38 @@ class Uploader:
         self._port.close(orderly=True)
         self._open = self._ready = False
 
+    @property
+    def _hurried(self) -> bool:
+        """Whether an incident goes on; evidence that some receiver has not fetched for days hurries nobody."""
+        return self._live or self._clock.now().mono_s < self._fresh_until_s
+
+    def _hurry(self) -> None:
+        if self._hurried and not self._open:
+            self._retry.hurry(self._clock.now().mono_s)
+
+    def _overdue_s(self) -> float:
+        return NEVER if self._ready else self._moved_s + self._retry.step_s(hurried=self._hurried)
+
     def _connect(self) -> None:
+        self._retry.begin(self._clock.now().mono_s)
         try:
-            self._port.connect((topics.evidence_receipt(self._panel, "+"),))
+            took_s = self._port.connect((topics.evidence_receipt(self._panel, "+"),), hurried=self._hurried)
         except PipeError as error:
-            self._retry(str(error))
+            self._lost(str(error))
             return
         self._open = True
+        self._moved_s = self._clock.now().mono_s
+        self._retry.reached(took_s)
 
     def _take(self, event: PipeEvent) -> None:
         now_s = self._clock.now().mono_s
         match event:
+            case Welcomed():
+                self._retry.reached(now_s - self._moved_s)
+                self._moved_s = now_s
             case Ready():
-                self._ready, self._failures = True, 0
+                self._retry.greeted(now_s - self._moved_s)
+                self._ready, self._moved_s = True, now_s
                 self._outbox.connected(now_s)
                 if self._complained:
                     self._complained = False
@@ -218,18 +248,18 @@ class Uploader:
                 if not why:
                     self._receipt(topic, payload, now_s)
             case Lost(why):
-                self._retry(why)
+                self._lost(why)
 
-    def _retry(self, why: str) -> None:
+    def _lost(self, why: str) -> None:
         now_s = self._clock.now().mono_s
+        held_s = now_s - self._moved_s if self._ready else None
         if self._ready:
             self._lost_s = now_s
         self._port.close()
         self._open, self._ready, self._why = False, False, why
         self._outbox.disconnected()
-        longest = BACKOFF_S[min(self._failures, len(BACKOFF_S) - 1)]
-        self._failures += 1
-        self._connect_s = now_s + longest * self._random()
+        hurried = self._hurried
+        self._retry.lost(now_s, self._random(), held_s=held_s, hurried=hurried, eager=hurried)
 
     def _send(self) -> None:
         now_s = self._clock.now().mono_s

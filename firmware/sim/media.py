@@ -49,9 +49,9 @@ TURNS_MAX = 2000
 class SimMediaPort(SimPipe):
     """The media child's connection: the path's broker, under another client identity."""
 
-    def connect(self, subscribe: tuple[str, ...]) -> None:
+    def connect(self, subscribe: tuple[str, ...], *, hurried: bool) -> float:
         """See `MediaPort.connect`."""
-        self.open(subscribe, None)
+        return self.open(subscribe, None, hurried=hurried)
 
     def publish_live(self, letter: Letter) -> None:
         """See `MediaPort.publish_live`."""

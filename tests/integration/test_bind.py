@@ -151,7 +151,7 @@ def test_a_path_comes_to_its_broker_from_its_address_and_its_media_too(broker):
     rig = UplinkRig(broker.port, bind="127.0.0.2").start()
     rig.expect(PathUp)
     media = MediaPipe(PathConfig(name="main", host=broker.host, port=broker.port, bind="127.0.0.3"), "p", SystemClock())
-    media.connect(())
+    media.connect((), hurried=False)
     rig.stop()
     media.close(orderly=True)
     broker.stop()

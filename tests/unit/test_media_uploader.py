@@ -7,12 +7,13 @@ import select
 
 import pytest
 
-from firmware.adapters.pipe import Answered, Incoming, Lost, PipeError, Ready
+from firmware.adapters.pipe import Answered, Incoming, Lost, PipeError, Ready, Welcomed
 from firmware.core.facts import Trouble, TroubleOver
 from firmware.core.report import ReportId
+from firmware.core.retry import PAUSE_CAP_S, STEP_S
 from firmware.media.items import Confirmed, Item
 from firmware.media.orders import Live, LiveRuns
-from firmware.media.uploader import BACKOFF_S, QUIET_S, Uploader
+from firmware.media.uploader import FRESH_S, QUIET_S, Uploader
 from firmware.wire import media, topics
 from hal.mock.clock import VirtualClock
 
@@ -23,16 +24,17 @@ DATA = bytes(range(256)) * 200
 
 class PaperPort:
     def __init__(self):
-        self.refuse = ""
+        self.refuse, self.mute = "", False
         self.opened, self.closed = 0, 0
         self.events, self.letters, self.live = [], [], []
 
-    def connect(self, subscribe):
+    def connect(self, subscribe, *, hurried):
         self.opened += 1
-        self.subscribed = subscribe
+        self.subscribed, self.hurried = subscribe, hurried
         if self.refuse:
             raise PipeError(self.refuse)
-        self.events.append(Ready(65535))
+        self.events += [] if self.mute else [Welcomed(), Ready(65535)]
+        return 0.0
 
     def publish(self, token, letter):
         self.letters.append(letter)
@@ -179,12 +181,37 @@ def test_beside_live_sound_few_chunks_are_under_way(rig, tmp_path):
     assert len(rig.port.letters) == 2
 
 
-def test_a_lost_connection_is_made_again_after_a_pause_that_grows(rig):
+def test_a_lost_connection_is_made_again_as_a_fleet_does(rig):
     rig.run()
     rig.port.refuse = "no broker there"
     rig.port.events.append(Lost("gone"))
-    rig.run(sum(BACKOFF_S) + 5)
-    assert rig.port.opened == 1 + len(BACKOFF_S)
+    rig.run(3 * PAUSE_CAP_S + 1)
+    assert rig.port.opened == 1 + 3
+    assert not rig.port.hurried
+
+
+def test_an_incident_brings_the_next_try_near_and_old_evidence_does_not(rig, tmp_path):
+    rig.run()
+    rig.port.refuse = "no broker there"
+    rig.port.events.append(Lost("gone"))
+    rig.run(1.0)
+    rig.uploader.handle(item(tmp_path))
+    rig.run(10.0)
+    assert rig.port.opened >= 5
+    assert rig.port.hurried
+    rig.run(FRESH_S)
+    opened = rig.port.opened
+    rig.run(3 * PAUSE_CAP_S)
+    assert rig.port.opened <= opened + 4
+
+
+def test_a_broker_that_takes_the_connection_and_says_nothing_is_given_up(rig):
+    rig.port.mute = True
+    rig.run(STEP_S + 1)
+    assert rig.port.closed >= 1
+    rig.port.mute = False
+    rig.run(PAUSE_CAP_S)
+    assert rig.port.opened == 2
 
 
 def test_a_connection_that_stays_away_is_a_trouble_with_its_reason_and_then_over(rig):
