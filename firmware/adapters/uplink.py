@@ -321,7 +321,9 @@ class Uplink:
             )
             self._post(Echo(self._path, receiver))
         elif kind == "command":
-            command = self._gate.admit(event.payload, receiver=receiver, now=self._clock.now())
+            command = self._gate.admit(event.payload, receiver=receiver, now=self._clock.now(), path=self._path)
+            if command is None:
+                return
             self._asked[command.origin, command.id] = None
             if len(self._asked) > ASKED_MAX:
                 del self._asked[next(iter(self._asked))]

@@ -84,6 +84,15 @@ def encode_command(command: Command, *, panel: str, epoch: int, not_after_mono_m
     )
 
 
+@dataclass(slots=True)
+class _Taken:
+    """A command that came through: until when it could be replayed, its signature, the paths it came over."""
+
+    not_after_ms: int
+    mac: object
+    paths: set[str]
+
+
 class CommandGate:
     """Lets a command through once, and only if its sender, time and address are right.
 
@@ -100,19 +109,23 @@ class CommandGate:
         self._panel = panel
         self._epoch = epoch
         self._receivers = receivers
-        self._taken: dict[str, int] = {}
+        self._taken: dict[str, _Taken] = {}
 
-    def admit(self, payload: bytes, *, receiver: str, now: Instant) -> Command:
+    def admit(self, payload: bytes, *, receiver: str, now: Instant, path: str = "") -> Command | None:
         """Read a command.
 
         Args:
             payload: What came.
             receiver: The last level of the topic it came on.
             now: The panel's clock.
+            path: The path it came over.
+
+        Returns:
+            The command; None when the very same one came over another path before: a desk sends it over all it has.
 
         Raises:
             CommandRefused: The sender is who it says, but the command is malformed, expired, of another epoch or panel,
-                or came before. Its sender should be told.
+                or came before over this path, or otherwise. Its sender should be told.
             WireError: Nothing proves who sent this: nobody should be told.
         """
         found = parse_object(payload, "command", INBOUND_MAX)
@@ -122,16 +135,25 @@ class CommandGate:
         verify(found, key, "command")
         fields = Fields(found, "command")
         ident = fields.text("command", 64, COMMAND_ID)
-        now_ms = round(now.mono_s * 1000)
+        now_ms, name = round(now.mono_s * 1000), f"{receiver} {ident}"
         try:
-            command, not_after_ms = self._read(fields, ident, receiver)
-            self._check_time(not_after_ms, now_ms)
             with self._lock:
-                self._check_new(f"{receiver} {ident}", now_ms)
-                self._taken[f"{receiver} {ident}"] = not_after_ms
+                if self._came_elsewhere(name, found.get("mac"), path):
+                    return None
+                command, not_after_ms = self._read(fields, ident, receiver)
+                self._check_time(not_after_ms, now_ms)
+                self._check_new(name, now_ms)
+                self._taken[name] = _Taken(not_after_ms, found.get("mac"), {path})
         except WireError as error:
             raise CommandRefused(ident, receiver, error) from None
         return command
+
+    def _came_elsewhere(self, name: str, mac: object, path: str) -> bool:
+        taken = self._taken.get(name)
+        if taken is None or taken.mac != mac or path in taken.paths:
+            return False
+        taken.paths.add(path)
+        return True
 
     def _read(self, fields: Fields, ident: str, receiver: str) -> tuple[Command, int]:
         fields.version()
@@ -164,7 +186,7 @@ class CommandGate:
         if ident in self._taken:
             raise WireError("command", "command", ident, "new: this one was taken already, its first result counts")
         if len(self._taken) >= REMEMBERED_MAX:
-            self._taken = {known: end for known, end in self._taken.items() if end >= now_ms}
+            self._taken = {known: end for known, end in self._taken.items() if end.not_after_ms >= now_ms}
         if len(self._taken) >= REMEMBERED_MAX:
             raise WireError("command", "command", ident, f"one of at most {REMEMBERED_MAX} in two minutes; wait")
 

@@ -44,6 +44,28 @@ def test_the_same_command_comes_through_once(gate):
         gate.admit(encode(), receiver="110", now=NOW)
 
 
+def test_the_same_command_over_another_path_is_no_offence_once_a_path_and_does_nothing(gate):
+    assert gate.admit(encode(), receiver="110", now=NOW, path="main") == RESET
+    late = Instant(1060.001, 0.0, synced=False)
+    assert gate.admit(encode(), receiver="110", now=late, path="spare") is None
+    for path in ("main", "spare"):
+        with pytest.raises(CommandRefused):
+            gate.admit(encode(), receiver="110", now=NOW, path=path)
+
+
+def test_another_command_of_the_same_identity_over_another_path_is_refused(gate):
+    gate.admit(encode(), receiver="110", now=NOW, path="main")
+    other = encode(dataclasses.replace(RESET, verb="bell-off"))
+    with pytest.raises(CommandRefused, match="taken already"):
+        gate.admit(other, receiver="110", now=NOW, path="spare")
+
+
+def test_a_command_refused_on_one_path_is_refused_on_the_other_too(gate):
+    for path in ("main", "spare"):
+        with pytest.raises(CommandRefused, match="expired"):
+            gate.admit(encode(not_after=999_999), receiver="110", now=NOW, path=path)
+
+
 def test_two_receivers_may_use_the_same_identity(gate):
     theirs = dataclasses.replace(RESET, origin="119")
     gate.admit(encode(), receiver="110", now=NOW)
