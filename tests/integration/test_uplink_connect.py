@@ -1,9 +1,12 @@
 """Connections that cannot be made: the sentence that a technician reads, and TLS as it should be."""
 
+import contextlib
 import errno
 import re
 import socket
+import ssl
 import time
+import warnings
 
 import pytest
 from rigs.broker import ServerTls, free_port
@@ -225,6 +228,35 @@ def test_an_expired_certificate_is_refused_while_the_clock_is_good(start, tls_br
     assert "TLS: the broker's certificate has expired; the panel's clock says 2026-09-21 " in why
 
 
+def test_an_expired_certificate_is_no_more_believed_after_a_time_without_a_clock(start, tls_broker, certificates):
+    """What was taken while the clock was not set is refused once it is: nothing of it is kept."""
+    port = tls_broker("server_expired").port
+    options, way = _options(TlsConfig(certificates.ca), port=port), Outbound("127.0.0.1", port)
+    notice = options.connect(options.client("x"), RigClock(60.0, synced=False).now(), way)
+    assert "were not checked" in notice
+    with pytest.raises(PipeError, match="has expired"):
+        options.connect(options.client("x"), RigClock(1_790_000_000.0).now(), way)
+
+
+@pytest.mark.parametrize(
+    ("version", "speaks"), [("TLSv1", False), ("TLSv1_1", False), ("TLSv1_2", True), ("TLSv1_3", True)]
+)
+def test_nothing_older_than_tls_1_2_is_spoken(certificates, version, speaks):
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server.load_cert_chain(certificates.server.cert, certificates.server.key)
+    context = _options(TlsConfig(certificates.ca)).tls_context()
+    for either in (server, context):
+        either.set_ciphers("ALL:@SECLEVEL=0")  # else the library refuses the old ones for a reason of its own
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        server.minimum_version = server.maximum_version = ssl.TLSVersion[version]
+    ours, theirs = ssl.MemoryBIO(), ssl.MemoryBIO()
+    panel = context.wrap_bio(ours, theirs, server_hostname="127.0.0.1")
+    broker = server.wrap_bio(theirs, ours, server_side=True)
+    with contextlib.nullcontext() if speaks else pytest.raises(ssl.SSLError):
+        _shake_hands(panel, broker)
+
+
 def test_a_certificate_of_the_future_with_a_clock_that_calls_itself_good(start, tls_broker, certificates):
     clock = RigClock(60.0, synced=True)
     why = start(tls_broker("server_early").port, tls=TlsConfig(certificates.ca), clock=clock).expect(PathDown).why
@@ -339,6 +371,17 @@ def test_a_listener_that_never_shakes_hands_is_given_up(listener, certificates, 
 
 def _options(tls: TlsConfig, port: int = 8883) -> ConnectOptions:
     return connect_options(PathConfig(name="main", host="127.0.0.1", port=port, tls=tls))
+
+
+def _shake_hands(*ends: ssl.SSLObject) -> None:
+    """Let both ends of a connection in memory speak in turn until both are content; raises what one of them does."""
+    left = list(ends)
+    for _ in range(20):
+        for end in tuple(left):
+            with contextlib.suppress(ssl.SSLWantReadError):
+                end.do_handshake()
+                left.remove(end)
+    assert not left
 
 
 def _trusting(client):
