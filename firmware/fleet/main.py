@@ -9,8 +9,9 @@ import random
 import sys
 from typing import TYPE_CHECKING
 
+from firmware.core.dialer import PAUSE_CAP_S
 from firmware.fleet.storm import Plan, play
-from firmware.fleet.tally import Tally, plot, table
+from firmware.fleet.tally import Tally, plot, plot_waiting, table
 from firmware.receiver.options import UsageError, broker_address
 
 if TYPE_CHECKING:
@@ -21,8 +22,10 @@ if TYPE_CHECKING:
 
 LIMIT = 0.05
 """The share of all panels that a broker is to expect in one second."""
-SETTLE_S = 10.0
-"""At the end nobody presses any more, and what is pending has this long."""
+SETTLE_S = PAUSE_CAP_S + 5.0
+"""At the end nobody presses any more, and what is pending or away has this long."""
+OF_BROKER = ("seconds", "press_every", "receiver", "no_responder")
+OF_SIMULATION = ("outage", "presses", "silent", "brokers", "connect_rate")
 PANELS_MAX = 1_000_000
 
 
@@ -33,31 +36,56 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--seed", type=int, default=1, help="of all that is random (default: 1)")
     add("--json", action="store_true", help="print one JSON object a line and nothing else")
     add("--broker", metavar="HOST[:PORT]", help="run real panels against this broker, without TLS")
-    add("--seconds", type=float, default=60.0, metavar="S", help="how long they run (default: 60)")
-    add("--press-every", type=float, default=1.0, metavar="S", help="somebody presses this often; 0: nobody (1)")
-    add("--receiver", default="110", metavar="NAME", help="who acknowledges (default: 110)")
-    add("--no-responder", action="store_true", help="bring no receiver along: `gatebooth watch` acknowledges")
     add("--simulate", action="store_true", help="an outage in virtual time, without sockets")
-    add("--outage", type=float, default=300.0, metavar="S", help="how long nothing is reached (default: 300)")
+    add = parser.add_argument_group("with --broker").add_argument
+    add("--seconds", type=float, metavar="S", help="how long somebody presses; then all settles (default: 60)")
+    add("--press-every", type=float, metavar="S", help="somebody presses this often; 0: nobody (default: 1)")
+    add("--receiver", metavar="NAME", help="who acknowledges (default: 110)")
+    add("--no-responder", action="store_true", help="bring no receiver along: `gatebooth watch` acknowledges")
+    add = parser.add_argument_group("with --simulate").add_argument
+    add("--outage", type=float, metavar="S", help="how long nothing is reached (default: 300)")
     add("--presses", type=int, metavar="N", help="alarms raised meanwhile (default: one in 100 panels)")
     add("--silent", action="store_true", help="packets vanish in the outage; else all connections break at once")
-    add("--brokers", type=int, default=1, metavar="N", help="brokers that share the panels (default: 1)")
-    add("--connect-rate", type=float, default=math.inf, metavar="N", help="connects a second that a broker takes")
+    add("--brokers", type=int, metavar="N", help="brokers that share the panels (default: 1)")
+    add("--connect-rate", type=float, metavar="N", help="connects a second that a broker takes (default: any number)")
+
+
+def _fill(args: argparse.Namespace) -> None:
+    """What was not said."""
+    values: dict[str, object] = {
+        "seconds": 60.0,
+        "press_every": 1.0,
+        "receiver": "110",
+        "outage": 300.0,
+        "presses": args.panels // 100,
+        "brokers": 1,
+        "connect_rate": math.inf,
+    }
+    for name, value in values.items():
+        if getattr(args, name) is None:
+            setattr(args, name, value)
 
 
 def main(args: argparse.Namespace) -> int:
     """Run; 0 when everybody is back and every alarm is through, 1 when not, 2 when the options make no sense."""
-    problem = _problem(args)
+    problem = _misplaced(args)
+    _fill(args)
+    problem = problem or _problem(args)
     if problem:
         sys.stderr.write(f"{problem}\n")
         return 2
     if not args.simulate:
         return _real(args)
-    presses = args.panels // 100 if args.presses is None else args.presses
-    plan = Plan(args.panels, args.outage, presses, args.silent, args.brokers, args.connect_rate)
+    plan = Plan(args.panels, args.outage, args.presses, args.silent, args.brokers, args.connect_rate)
     tally = play(plan, random.Random(args.seed).random)  # noqa: S311 - repeatable on purpose
     _show(tally, args)
     return _status(tally)
+
+
+def _misplaced(args: argparse.Namespace) -> str:
+    mode, strange = ("--simulate", OF_BROKER) if args.simulate else ("--broker", OF_SIMULATION)
+    said = [name for name in strange if getattr(args, name) not in {None, False}]
+    return f"--{said[0].replace('_', '-')} does nothing with {mode}: leave it out" if said else ""
 
 
 def _problem(args: argparse.Namespace) -> str:
@@ -65,7 +93,7 @@ def _problem(args: argparse.Namespace) -> str:
         return f"--panels {args.panels}: must be 1 to {PANELS_MAX}"
     if args.simulate == bool(args.broker):
         return "say either --broker HOST:PORT, for real panels, or --simulate"
-    if args.presses is not None and not 0 <= args.presses <= args.panels:
+    if not 0 <= args.presses <= args.panels:
         return f"--presses {args.presses}: must be 0 to {args.panels}, one a panel"
     for name, value in (("--outage", args.outage), ("--seconds", args.seconds), ("--connect-rate", args.connect_rate)):
         if not value > 0:
@@ -134,7 +162,7 @@ def _show(tally: Tally, args: argparse.Namespace) -> None:
     if args.json:
         _line(**tally.figures())
         return
-    for line in (*table(tally), "", *plot(tally.back, LIMIT * tally.panels)):
+    for line in (*table(tally), "", *plot(tally.back, LIMIT * tally.panels), "", *plot_waiting(tally.through)):
         print(line)  # noqa: T201
 
 

@@ -122,3 +122,21 @@ def plot(times: Sequence[float], limit: float) -> list[str]:
         bar = bar if len(bar) > mark else bar + "!"
         lines.append(f"{number * width:>18} | {bar} {rate:,.0f}")
     return lines
+
+
+def plot_waiting(times: Sequence[float]) -> list[str]:
+    """Alarms still without a receipt as bars, one a second or a few, until the last one is through.
+
+    Args:
+        times: Seconds from the broker's return, or the press if that was later, to each alarm's receipt.
+    """
+    if not times:
+        return ["no alarm waited"]
+    last_s = max(times)
+    width = max(1, math.ceil((last_s + 1) / ROWS_MAX))
+    lines = [f"{'s after the return':>18} | alarms without a receipt; the last one had it after {last_s:.1f} s"]
+    for at_s in range(0, math.ceil(last_s / width) * width + 1, width):
+        waiting = sum(time > at_s for time in times)
+        bar = "#" * round(BAR * waiting / len(times))
+        lines.append(f"{at_s:>18} | {f'{bar} {waiting:,}'.lstrip()}")
+    return lines

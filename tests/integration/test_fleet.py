@@ -76,6 +76,8 @@ def test_the_command_runs_panels_and_says_how_many_are_up(broker):  # noqa: F811
         (["--panels", "0", "--simulate"], "must be 1 to"),
         (["--panels", "5", "--simulate", "--presses", "6"], "must be 0 to 5"),
         (["--panels", "5", "--simulate", "--outage", "0"], "must be above 0"),
+        (["--panels", "5", "--simulate", "--seconds", "9"], "--seconds does nothing with --simulate"),
+        (["--panels", "5", "--broker", "a", "--connect-rate", "9"], "--connect-rate does nothing with --broker"),
         (["--panels", "5", "--broker", "a:b:c:d"], "is not of the form"),
     ],
 )

@@ -10,7 +10,7 @@ import pytest
 
 from firmware.core.retry import PAUSE_CAP_HURRIED_S, PAUSE_CAP_S
 from firmware.fleet.storm import CONNECT_TIMEOUT_S, Gate, Plan, play
-from firmware.fleet.tally import Tally, peak, plot, share, table
+from firmware.fleet.tally import Tally, peak, plot, plot_waiting, share, table
 
 PANELS = 2000
 LIMIT = PANELS // 20
@@ -96,6 +96,15 @@ def test_the_plot_has_one_bar_a_second_and_counts_everybody():
     assert [line.split()[-1] for line in lines[1:]] == ["2", "0", "1"]
     assert len(plot((500.0,), limit=10)) <= 42
     assert plot((), limit=10) == ["no connection came back"]
+
+
+def test_the_plot_of_waiting_alarms_ends_with_the_last_receipt():
+    lines = plot_waiting((0.4, 1.5, 2.2))
+    assert "2.2 s" in lines[0]
+    assert [line.split()[0] for line in lines[1:]] == ["0", "1", "2", "3"]
+    assert [line.split()[-1] for line in lines[1:]] == ["3", "2", "1", "0"]
+    assert len(plot_waiting((500.0,))) <= 42
+    assert plot_waiting(()) == ["no alarm waited"]
 
 
 def test_the_table_leaves_out_what_was_not_counted():
