@@ -9,7 +9,7 @@ import random
 import sys
 from typing import TYPE_CHECKING
 
-from firmware.core.dialer import PAUSE_CAP_S
+from firmware.core.retry import PAUSE_CAP_S
 from firmware.fleet.storm import Plan, play
 from firmware.fleet.tally import Tally, plot, plot_waiting, table
 from firmware.receiver.options import UsageError, broker_address
