@@ -71,8 +71,9 @@ class EpochFile:
         if why:
             self.findings.append(why)
         first, second = _slot(image, 0), _slot(image, _STRIDE)
-        if first is None or second is None:
-            self.findings.append(f"{EPOCH_FILE}: a slot is damaged")
+        if first is None and second is None:
+            self.findings.append(f"{EPOCH_FILE}: both slots are damaged")
+        # One alone is what a cut of the power leaves of the write that it came into.
         self._older = 0 if (first or 0) <= (second or 0) else 1
         epoch = max(first or 0, second or 0)
         return Slots(epoch, sound=epoch > 0 and first is not None and second is not None)

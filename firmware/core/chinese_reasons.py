@@ -212,8 +212,8 @@ retained, but receipts and commands are for the present only
     {} 不见了
 {} was gone or cut; made anew
     {} 不见了或被截断；已重建
-{}: a slot is damaged
-    {}：一个槽损坏
+{}: both slots are damaged
+    {}：两个槽都损坏
 {} has {} bytes instead of {}
     {} 有 {} 字节，应为 {}
 {} cannot be read

@@ -253,7 +253,10 @@ DISK_WORDS = {
     "EIO always": ("every call fails with EIO, running or at the start", "not called stored; what is there stays"),
     "EIO now and then": ("three calls in ten fail with EIO while it runs", "called stored only if it is"),
     "deleted": ("files deleted under the running panel", "written again from memory within 10 s"),
-    "bit flips": ("one bit flipped anywhere in the files", "one record at the most; the rest is there"),
+    "bit flips": (
+        "one bit flipped anywhere in the files",
+        "one alarm at the most, or marks and events of the last write; the rest is there",
+    ),
     UNREADABLE: ("three calls in ten fail with EIO, at the next start too", "told; what could be read is there"),
 }
 

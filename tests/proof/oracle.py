@@ -71,7 +71,7 @@ class Ledger:
 
 @dataclass
 class Verdict:
-    """What one or many trials came to; everything from `lost` to `epochs_reused` has to be zero.
+    """What one or many trials came to; everything from `lost` to `false_troubles` has to be zero.
 
     Attributes:
         trials: How many were judged.
@@ -112,7 +112,7 @@ class Verdict:
     @property
     def bad(self) -> dict[str, int]:
         """The sums that are not zero and have to be."""
-        return {name: value for name in COUNTS[2:-2] if (value := getattr(self, name))}
+        return {name: value for name in COUNTS[2:-1] if (value := getattr(self, name))}
 
 
 COUNTS = (

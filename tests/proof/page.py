@@ -110,10 +110,8 @@ LIMITS = """## What is not promised
 - An alarm called brokered while the disk takes nothing exists in the panel's memory and in the broker only. If both die
   before a receiver has answered, it is gone: *accepted* is then the broker's promise, and the table of the others shows
   what such a promise may be worth.
-- A segment that cannot be read when the panel starts, and can be read again later, is not taken in before the next
-  start; what is written meanwhile may take its room.
-- In a recycled segment, a cut in the middle of a write of several sectors can look like damage: then a technician is
-  told of damaged records although nothing that was owed is missing (counted as *false words* above).
+- An alarm whose end was overwritten while its segment could not be read, over a whole lap of the ring and a restart,
+  comes back as unfinished; receivers know its identity.
 - Files deleted under a running panel are noticed within ten seconds and written again from memory. A cut of the power
   within these ten seconds takes what had been in them.
 - A panel whose wall clock was never right, and whose state folder is restored from an old backup, counts on from what
