@@ -14,13 +14,12 @@ from typing import TYPE_CHECKING, assert_never
 
 from firmware.adapters.backlog import Wake
 from firmware.adapters.dc09_line import HungUp, Line, LineError, LineEvent, Opened, Received
-from firmware.adapters.uplink import Doorman
+from firmware.adapters.path_actor import PathActor
 from firmware.core.calls import Answer, Call, Outcome, Verdict, Word
 from firmware.core.codes import ReportClass
 from firmware.core.dialer import Dialer
 from firmware.core.effects import Health, Lead, Note, Reply, Transmit
-from firmware.core.facts import Beat, Echo, PathDown, PathUp, Receipt, Refused, Trouble, TroubleOver
-from firmware.core.link import Due
+from firmware.core.facts import Beat, Echo, Receipt, Refused, TroubleOver
 from firmware.core.report import RECEIVER_STEPS, Step
 from firmware.wire import dc09 as wire
 from firmware.wire.dc09_key import Cipher, load_aes_key
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
     from firmware.config import PathConfig
     from firmware.config_dc09 import Dc09Config
     from firmware.core.facts import Fact
+    from firmware.core.link import Due
     from firmware.core.report import Report
     from firmware.wire.report import Site
     from hal.ports import Clock
@@ -49,7 +49,7 @@ def random_pad(count: int) -> str:
     return "".join(secrets.choice(wire.PAD_LETTERS) for _ in range(count))
 
 
-class Dc09Path:
+class Dc09Path(PathActor[LineEvent]):
     """One DC-09 path.
 
     Args:
@@ -86,27 +86,22 @@ class Dc09Path:
     ) -> None:
         if config.dc09 is None:
             raise ValueError(f"path {config.name} has no [path.dc09]")
+        super().__init__(config.name, line, clock, post)
         self.name = f"dc09 {config.name}"
         self.dialer = Dialer(config.dc09.interval_s, config.dc09.answer_s, epoch)
         self.receiver = config.dc09.receiver
-        self._path = config.name
         self._settings = config.dc09
         self._caller = wire.Caller(config.dc09.account.upper(), config.dc09.receiver_number, config.dc09.prefix)
         self._teller = Teller(config.dc09, self._caller.account, epoch, site, zones)
         self._backlog = backlog if config.dc09.reports == "all" else None
         self._leads = self._backlog is not None
         self._line = line
-        self._clock = clock
-        self._post = post
         self._random01 = random01
         self._pad = pad
-        self._doorman = Doorman(config.name, post)
         self._cipher: Cipher | None = None
         self._reader = wire.AnswerReader(self._caller, None)
         self._complaint = ""
-        self._told_down: str | None = None
-        self._refusing = self._stale = False
-        self._bare = False
+        self._refusing = self._bare = False
 
     # ── the actor ──────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -132,28 +127,9 @@ class Dc09Path:
                 raise TypeError(f"{self.name} knows no order {type(order).__name__}")
         self._pump()
 
-    def tick(self) -> None:
-        """Look after the connection and send what may be sent."""
-        for event in self._line.drive():
-            self._on(event)
-        now_s = self._clock.now().mono_s
-        match self.dialer.due(now_s):
-            case Due.OPEN:
-                self._open()
-            case Due.CLOSE:
-                self._give_up()
-            case Due.NOTHING:
-                pass
-        self._doorman.settle(now_s)
-        self._pump()
-
     def next_deadline(self) -> float:
         """Monotonic seconds of the next `tick` that is wanted."""
-        return min(self.dialer.next_deadline(), self._line.next_deadline(), self._doorman.quiet_s)
-
-    def wait(self, fd: int, timeout_s: float) -> None:
-        """Wait for an order (`fd` becomes readable), for the connection, or for the time to pass; for the `Worker`."""
-        self._line.wait(fd, timeout_s)
+        return min(self.dialer.next_deadline(), super().next_deadline())
 
     def close(self) -> None:
         """Hang up; idempotent."""
@@ -163,8 +139,10 @@ class Dc09Path:
 
     def _transmit(self, order: Transmit) -> None:
         if not self.dialer.alarm(order.report, self._clock.now().mono_s):
-            why = f"path {self._path} holds as many alarms as it can; this one is repeated later"
-            self._post(Refused(self._path, order.report.id, 0, why))
+            self._refuse(order.report)
+
+    def _due(self, now_s: float) -> Due:
+        return self.dialer.due(now_s)
 
     def _open(self) -> None:
         if self.dialer.up and not self.dialer.waiting:
@@ -173,7 +151,7 @@ class Dc09Path:
             self._load_cipher()
             self._line.open(hurried=self.dialer.waiting > 0)
         except KeyFileError as error:
-            self._post(Trouble(f"path {self._path} key", f"dc09.key_file: {error}"))
+            self._stand("key", f"dc09.key_file: {error}")
             self._lost(str(error))
         except LineError as error:
             self._lost(str(error))
@@ -184,7 +162,7 @@ class Dc09Path:
         key_file = self._settings.key_file
         if key_file is not None:
             self._cipher = Cipher(load_aes_key(key_file, self._settings.key_encoding))
-            self._post(TroubleOver(f"path {self._path} key"))
+            self._stand("key", "")
 
     def _give_up(self) -> None:
         self._line.close()
@@ -198,15 +176,12 @@ class Dc09Path:
         if held and self._backlog is not None:
             self._backlog.give_back()
         self._complaint = ""
-        if why != self._told_down:
-            self._told_down = why
-            log.warning("path %s: %s", self._path, why)
-            self._post(PathDown(self._path, f"path {self._path}: {why}"))
+        self._tell_down(f"path {self._path}: {why}")
 
     def _on(self, event: LineEvent) -> None:
         match event:
             case Opened(lookup):
-                self._stand_lookup(lookup)
+                self._stand("resolver", lookup)
                 self.dialer.opened(self._clock.now().mono_s)
                 self._pump()
             case Received():
@@ -215,14 +190,6 @@ class Dc09Path:
                 self._lost(self._complaint or event.why)
             case _:
                 assert_never(event)
-
-    def _stand_lookup(self, why: str) -> None:
-        source = f"path {self._path} resolver"
-        if why:
-            self._post(Trouble(source, why))
-        elif self._stale:
-            self._post(TroubleOver(source))
-        self._stale = bool(why)
 
     # ── answers ────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -283,10 +250,7 @@ class Dc09Path:
     def _alive(self) -> None:
         self._complaint = ""
         self._post(Echo(self._path, self.receiver))
-        if self._told_down != "":
-            self._told_down = ""
-            log.info("path %s is up", self._path)
-            self._post(PathUp(self._path))
+        self._tell_up()
 
     def _taken(self, report: Report) -> None:
         if report.cls is ReportClass.ALARM:

@@ -7,14 +7,14 @@ PathUp, PathDown, Beat, Echo, Brokered, Refused, Receipt, Command ◀─ wire �
 from __future__ import annotations
 
 import logging
-import math
 from typing import TYPE_CHECKING, assert_never
 
 from firmware.adapters.backlog import Backlog, Wake
 from firmware.adapters.heart import Heart
+from firmware.adapters.path_actor import PathActor
 from firmware.adapters.pipe import Answered, Incoming, Letter, Lost, Pipe, PipeError, PipeEvent, Ready, Welcomed
 from firmware.core.effects import Health, Lead, Reply, Transmit
-from firmware.core.facts import Beat, Brokered, Echo, PathDown, PathUp, Refused, Trouble, TroubleOver
+from firmware.core.facts import Beat, Brokered, Echo, Refused
 from firmware.core.link import Alarm, Due, Event, Link, Note, State
 from firmware.wire import topics
 from firmware.wire.beat import decode_echo
@@ -40,13 +40,9 @@ log = logging.getLogger(__name__)
 NOBODY = 0x10
 """MQTT 5 reason code: the broker took it, and nobody is subscribed."""
 ASKED_MAX = 256
-INPUT_EVERY_S = 60.0
-"""Bad input is told at most this often."""
-INPUT_QUIET_S = 600.0
-"""Without bad input for this long its trouble is over."""
 
 
-class Uplink:
+class Uplink(PathActor[PipeEvent]):
     """One path.
 
     Args:
@@ -82,9 +78,9 @@ class Uplink:
         random01: Callable[[], float],
         gate: CommandGate | None = None,
     ) -> None:
+        super().__init__(config.name, pipe, clock, post)
         self.name = f"uplink {config.name}"
         self.link = Link(config.window, config.events_hz)
-        self._path = config.name
         self._panel = panel_id
         self._epoch = epoch
         self._site = site
@@ -94,15 +90,10 @@ class Uplink:
         self._leads = backlog is not None
         self._heart = Heart(panel_id, epoch, config.name, panel_key)
         self._pipe = pipe
-        self._clock = clock
-        self._post = post
         self._random01 = random01
         self._gate = gate or CommandGate(panel_id, epoch, receivers)
-        self._doorman = Doorman(config.name, post)
         self._health: Health | None = None
         self._asked: dict[tuple[str, str], None] = {}
-        self._told_down: str | None = None
-        self._standing: set[str] = set()
 
     # ── the actor ──────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -130,29 +121,9 @@ class Uplink:
                 raise TypeError(f"{self.name} knows no order {type(order).__name__}")
         self._pump()
 
-    def tick(self) -> None:
-        """Look after the connection and send what may be sent."""
-        for event in self._pipe.drive():
-            self._on(event)
-        now_s = self._clock.now().mono_s
-        match self.link.due(now_s):
-            case Due.OPEN:
-                self._open()
-            case Due.CLOSE:
-                self._give_up()
-            case Due.NOTHING:
-                pass
-        self._beat()
-        self._doorman.settle(now_s)
-        self._pump()
-
     def next_deadline(self) -> float:
         """Monotonic seconds of the next `tick` that is wanted."""
-        return min(self.link.next_deadline(), self._pipe.next_deadline(), self._doorman.quiet_s, self._heart.due_s)
-
-    def wait(self, fd: int, timeout_s: float) -> None:
-        """Wait for an order (`fd` becomes readable), for the connection, or for the time to pass; for the `Worker`."""
-        self._pipe.wait(fd, timeout_s)
+        return min(self.link.next_deadline(), self._heart.due_s, super().next_deadline())
 
     def close(self) -> None:
         """Say goodbye to the broker; idempotent."""
@@ -165,8 +136,7 @@ class Uplink:
 
     def _transmit(self, order: Transmit) -> None:
         if not self.link.alarm(order.report, order.attempt, self._clock.now().mono_s):
-            why = f"path {self._path} holds as many alarms as it can; this one is repeated later"
-            self._post(Refused(self._path, order.report.id, 0, why))
+            self._refuse(order.report)
 
     def _lead(self, order: Lead) -> None:
         """Take over faults and status reports, or give back what this path holds of them."""
@@ -176,7 +146,9 @@ class Uplink:
         self._leads = order.leading
         if self.link.state is State.UP:
             self._heart.hurry(self._clock.now().mono_s)
-        self._beat()
+
+    def _due(self, now_s: float) -> Due:
+        return self.link.due(now_s)
 
     def _beat(self) -> None:
         now = self._clock.now()
@@ -224,11 +196,6 @@ class Uplink:
             self._backlog.give_back()
         self._tell_down(why)
 
-    def _tell_down(self, why: str) -> None:
-        if why != self._told_down:
-            self._told_down = why
-            self._post(PathDown(self._path, why))
-
     def _ready(self, event: Ready) -> None:
         self.link.opened(event.receive_maximum, self._clock.now().mono_s)
         self._stand("certificate", event.notice)
@@ -237,19 +204,8 @@ class Uplink:
         if event.complaint:
             self._tell_down(event.complaint)
             return
-        self._told_down = None
-        self._post(PathUp(self._path))
+        self._tell_up()
         self._heart.hurry(self._clock.now().mono_s)
-        self._beat()
-
-    def _stand(self, what: str, why: str) -> None:
-        source = f"path {self._path} {what}"
-        if why:
-            self._standing.add(source)
-            self._post(Trouble(source, why))
-        elif source in self._standing:
-            self._standing.discard(source)
-            self._post(TroubleOver(source))
 
     # ── what the pipe tells ────────────────────────────────────────────────────────────────────────────────────────
 
@@ -334,6 +290,7 @@ class Uplink:
     # ── sending ────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _pump(self) -> None:
+        self._beat()
         while True:
             now = self._clock.now()
             out = self.link.pull(now.mono_s)
@@ -363,35 +320,3 @@ class Uplink:
     def _report(self, report: Report, attempt: int, now: Instant) -> Letter:
         payload = encode_report(report, site=self._site, now=now, epoch=self._epoch, attempt=attempt, key=self._key)
         return Letter(topics.report(self._panel, report.cls), payload)
-
-
-class Doorman:
-    """Tells of bad input, but not more often than a person can read.
-
-    Synchronization: one thread.
-    """
-
-    def __init__(self, path: str, post: Callable[[Fact], None]) -> None:
-        self._source = f"path {path} input"
-        self._post = post
-        self._silent = 0
-        self._next_s = -math.inf
-        self.quiet_s = math.inf
-        """When the trouble is over if nothing bad comes any more."""
-
-    def refuse(self, why: str, now_s: float) -> None:
-        """One bad message came."""
-        self.quiet_s = now_s + INPUT_QUIET_S
-        if now_s < self._next_s:
-            self._silent += 1
-            return
-        more = f" ({self._silent} more since the last line)" if self._silent else ""
-        log.warning("%s refused: %s%s", self._source, why, more)
-        self._post(Trouble(self._source, why))
-        self._silent, self._next_s = 0, now_s + INPUT_EVERY_S
-
-    def settle(self, now_s: float) -> None:
-        """Say that it is over when it is."""
-        if now_s >= self.quiet_s:
-            self.quiet_s = math.inf
-            self._post(TroubleOver(self._source))

@@ -26,7 +26,7 @@ UNTOLD = {
     | {"wrong version number", "record layer failure", "eof occurred"},
     "firmware/adapters/mqtt_pipe.py": {"failed to receive on socket"},
     "firmware/adapters/journal_troubles.py": {" (and {} more)"},
-    "firmware/adapters/uplink.py": {" ({} more since the last line)"},
+    "firmware/adapters/path_actor.py": {" ({} more since the last line)"},
     "firmware/media/child.py": {"key of {}"},
 }
 """Pieces of what libraries say, that are searched for; pieces of lines of the log; names inside the program."""
