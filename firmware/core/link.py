@@ -146,6 +146,7 @@ class Link:
         self._notes: dict[str, Note] = {}
         self._events: collections.deque[Event] = collections.deque()
         self._flying: dict[int, Outgoing] = {}
+        self._count: dict[type[Item], int] = {Alarm: 0, Note: 0, Event: 0}
         self._token = 0
         self._retry = Retry(idle_cap_s)
         self._patience = 1.0
@@ -192,7 +193,7 @@ class Link:
         """How many events could be used now."""
         if self.state is not State.UP or self._alarms or self._paused:
             return 0
-        return max(0, self._others_max() - len(self._events) - self._count(Event))
+        return max(0, self._others_max() - len(self._events) - self._count[Event])
 
     # ── the connection ─────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -262,6 +263,7 @@ class Link:
         self._token += 1
         out = Outgoing(self._token, item, now)
         self._flying[out.token] = out
+        self._count[type(item)] += 1
         return out
 
     def acked(self, token: int, now: float, *, accepted: bool) -> Item | None:
@@ -279,6 +281,7 @@ class Link:
         out = self._flying.pop(token, None)
         if out is None:
             return None
+        self._count[type(out.item)] -= 1
         if now - out.sent_s < ANSWER_S / 2:
             self._patience = 1.0
         if isinstance(out.item, Event):
@@ -335,13 +338,13 @@ class Link:
     def _others_max(self) -> int:
         return max(1, self._window - ALARM_PLACES)
 
-    def _count(self, *kinds: type) -> int:
-        return sum(isinstance(out.item, kinds) for out in self._flying.values())
+    def _others(self) -> int:
+        return len(self._flying) - self._count[Alarm]
 
     def _next_item(self, now: float) -> Item | None:
         if self._alarms:
             return self._alarms.pop(next(iter(self._alarms)))
-        if self._notes and self._count(Note, Event) < self._others_max():
+        if self._notes and self._others() < self._others_max():
             return self._notes.pop(next(iter(self._notes)))
         if now < self._next_event_s or not self._event_is_next():
             return None
@@ -353,11 +356,12 @@ class Link:
         """Whether nothing but time keeps an event from being sent."""
         if not self._events or self._paused or self._alarms or self._notes or len(self._flying) >= self._window:
             return False
-        return self._count(Note, Event) < self._others_max() and self._count(Event) < self._pace
+        return self._others() < self._others_max() and self._count[Event] < self._pace
 
     def _unsend(self) -> None:
         flying = [out.item for out in self._flying.values()]
         self._flying.clear()
+        self._count = dict.fromkeys(self._count, 0)
         self._events.clear()
         self._resume_s = math.inf
         self._alarms = {item.report.id: item for item in flying if isinstance(item, Alarm)} | self._alarms
