@@ -190,10 +190,10 @@ class Link:
         self._events.clear()
 
     def appetite(self) -> int:
-        """How many events could be used now."""
+        """How many events could be used: one window of them under way, and one at hand for when it is answered for."""
         if self.state is not State.UP or self._alarms or self._paused:
             return 0
-        return max(0, self._others_max() - len(self._events) - self._count[Event])
+        return max(0, 2 * self._others_max() - len(self._events) - self._count[Event])
 
     # ── the connection ─────────────────────────────────────────────────────────────────────────────────────────────
 

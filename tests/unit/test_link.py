@@ -170,7 +170,7 @@ def test_what_waits_is_bounded():
 
 def test_events_begin_one_at_a_time_and_grow_while_the_broker_is_brisk():
     link = up()
-    assert link.appetite() == 12
+    assert link.appetite() == 24
     link.feed(report(seq, "RR") for seq in range(12))
     (first,) = pull_all(link)
     link.acked(first.token, 0.01, accepted=True)
@@ -337,7 +337,7 @@ def test_events_go_back_to_the_backlog_with_a_break():
     link.due(1.0)
     link.opened(NO_BOUND, 1.0)
     assert pull_all(link, 1.0) == []
-    assert link.appetite() == 12
+    assert link.appetite() == 24
 
 
 def test_a_loss_with_an_alarm_waiting_is_followed_by_a_try_at_once():
