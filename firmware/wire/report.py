@@ -238,13 +238,15 @@ def _detail(detail: tuple[tuple[str, Scalar], ...]) -> str:
     if not detail:
         return "{}"
     found = {clean(name, DETAIL_NAME_MAX): _scalar(value) for name, value in detail[:DETAIL_ITEMS_MAX]}
-    return write(found)
+    return "{" + ",".join([f"{_quote(name)}:{found[name]}" for name in sorted(found)]) + "}"
 
 
-def _scalar(value: Scalar) -> Scalar:
+def _scalar(value: Scalar) -> str:
+    if isinstance(value, bool):
+        return _BOOL[value]
     if isinstance(value, int) and abs(value) <= SEQ_MAX:
-        return value
-    return clean(str(value), DETAIL_TEXT_MAX)
+        return f"{value:d}"
+    return _quote(clean(str(value), DETAIL_TEXT_MAX))
 
 
 def _identity(fields: Fields) -> ReportId:

@@ -5,6 +5,7 @@ Canonical means: keys sorted, no spaces, UTF-8, no escapes but those that JSON d
 
 from __future__ import annotations
 
+import functools
 import hmac
 import json
 import string
@@ -136,4 +137,11 @@ def verify(found: Mapping[str, Any], key: bytes, what: str = "signature") -> Non
 
 
 def _mac(text: bytes, key: bytes) -> str:
-    return hmac.digest(key, text, "sha256").hex()
+    mac = _keyed(key).copy()  # unlike `hmac.digest` it keeps the interpreter: no other thread comes between
+    mac.update(text)
+    return mac.hexdigest()
+
+
+@functools.lru_cache(maxsize=256)
+def _keyed(key: bytes) -> hmac.HMAC:
+    return hmac.new(key, digestmod="sha256")
