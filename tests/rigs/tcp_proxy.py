@@ -59,7 +59,7 @@ class TcpProxy:
         self._lock = threading.Lock()
         self._cut = False
         self._closing = False
-        self._selector = selectors.DefaultSelector()
+        self._selector = selectors.SelectSelector()  # the others round a pause up to whole milliseconds
         self._selector.register(self._listener, selectors.EVENT_READ)
         self._thread = threading.Thread(target=self._run, name="tcp proxy", daemon=True)
         self._thread.start()
@@ -127,21 +127,26 @@ class TcpProxy:
         elif self.swallow or sock in self._dead:
             self._dead |= {sock, self._peer[sock]}
         else:
-            self._number += 1
-            sent_s = time.monotonic()
-            if self.bits_s:
-                sent_s = self._free_s[upwards] = max(sent_s, self._free_s[upwards]) + 8 * len(data) / self.bits_s
-            parcel = _Parcel(sent_s + self.delay_s, self._number, self._peer[sock], data)
-            heapq.heappush(self._parcels, parcel)
+            self._depart(data, self._peer[sock], upwards=upwards)
+
+    def _depart(self, data: bytes, target: socket.socket, *, upwards: bool) -> None:
+        self._number += 1
+        sent_s = time.monotonic()
+        if self.bits_s:
+            sent_s = self._free_s[upwards] = max(sent_s, self._free_s[upwards]) + 8 * len(data) / self.bits_s
+        heapq.heappush(self._parcels, _Parcel(sent_s + self.delay_s, self._number, target, data))
 
     def _deliver(self) -> None:
         while self._parcels and self._parcels[0].due_s <= time.monotonic():
             parcel = heapq.heappop(self._parcels)
             if parcel.target in self._peer:
-                try:
-                    parcel.target.sendall(parcel.data)
-                except OSError:
-                    self._drop(parcel.target)
+                self._arrive(parcel.data, parcel.target)
+
+    def _arrive(self, data: bytes, target: socket.socket) -> None:
+        try:
+            target.sendall(data)
+        except OSError:
+            self._drop(target)
 
     def _drop(self, sock: socket.socket) -> None:
         other = self._peer.pop(sock, None)
