@@ -198,6 +198,12 @@ class EventIndex:
             keys, self._done, self.done_since = self._done, [], None
             return keys
 
+    @property
+    def done_count(self) -> int:
+        """How many keys `take_done` would hand over."""
+        with self._lock:
+            return len(self._done)
+
     def keys(self) -> set[Key]:
         """Keys of all reports that have not arrived."""
         with self._lock:

@@ -38,6 +38,11 @@ FOLDER = "journal"
 LOCK_FILE = "lock"
 GROUP_S = 1.0
 """How long marks, ends, faults and status reports gather before they share one write."""
+DONE_S = 60.0
+"""How long it may wait to be written that a fault or status report has arrived: on an idle panel it then shares the
+write of the next one. What is lost of it is sent twice."""
+DONE_MAX = 256
+"""So many arrivals are written at once."""
 RETRY_S = 2.0
 """Pause before a disk that failed is tried again."""
 CHECK_S = 10.0
@@ -276,8 +281,10 @@ class Journal:
 
     def _gather_end(self) -> float:
         """When what has gathered is written; `NEVER` when nothing has."""
-        done_since = self._events.index.done_since
-        ends = [self._gather_until, done_since + GROUP_S if done_since is not None else None]
+        index = self._events.index
+        ends = [self._gather_until]
+        if index.done_since is not None:
+            ends.append(index.done_since + (DONE_S if index.done_count < DONE_MAX else 0.0))
         return min((end for end in ends if end is not None), default=NEVER)
 
     def next_deadline(self) -> float:

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
 
 from bench.table import Row, print_table, quantile, row_of
-from rigs.journals import make_report
+from rigs.journals import Bench, make_report
 
 from firmware.adapters.journal import Journal
 from firmware.adapters.ring_files import REAL, Disk
@@ -41,6 +41,7 @@ KIB = 1024
 IMAGE_MIB = 96
 DRAIN = 10_000
 REPORTS = 3000
+DAY_MINUTES = 1440
 
 
 class Counter:
@@ -200,7 +201,26 @@ def measure(*, quick: bool = False) -> list[Row]:
         rows.append(openings(folder / "journal", 5 if quick else 15))
         rows.append(drain(folder / "journal", DRAIN // 5 if quick else DRAIN))
         theirs.base.close()
+        rows.append(idle_day(folder / "idle", counter))
     return rows
+
+
+def idle_day(folder: pathlib.Path, counter: Counter) -> Row:
+    """A day on which nothing happens: a status report a minute, which arrives a second later; time is the bench's."""
+    counter.calls = 0
+    day = Bench(counter.disk(), folder, config=JournalConfig())
+    day.wait(60)
+    run("sync")
+    before = counter.read()
+    for _ in range(DAY_MINUTES):
+        day.event("RR", text="x" * 300)
+        day.wait(2)
+        day.journal.backlog.done([report.id for report in day.journal.backlog.take(12)])
+        day.wait(58)
+    after = counter.read()
+    day.journal.close()
+    flushes = after[0] - before[0]
+    return Row("written an idle day", (after[1] - before[1]) / 1e6, None, "MB", None, "<= 8 MB", f"{flushes} flushes")
 
 
 def finish_all(ours: Ours) -> None:

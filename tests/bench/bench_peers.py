@@ -1,4 +1,4 @@
-"""The journal beside those who do the same: storing 1 KiB, and an idle day on the card.
+"""The journal beside those who do the same: storing 1 KiB.
 
 Run alone: `python tests/bench/bench_peers.py [--quick]`. What each of them loses at a cut: docs/reliability.md.
 """
@@ -10,26 +10,18 @@ import sys
 import tempfile
 import time
 from importlib import util
-from typing import TYPE_CHECKING
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
 
 from bench.table import Row, print_table, quantile, row_of
 from proof.writers import OPEN, PAD, put_of
-from rigs.disk import MemoryDisk
 from rigs.journals import Bench, make_report
 
 from firmware.config import JournalConfig
 from firmware.core.effects import Finish, Store
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
 WORK = "/var/tmp"
 ROUNDS = 5
-DAY_S = 86_400
-SECTOR = 512
-PAGE = 4096
 
 
 # ---- storing
@@ -86,40 +78,9 @@ def _peer_us(kind: str, count: int) -> list[float]:
     return took
 
 
-# ---- an idle day
-
-
-def measure_day() -> list[Row]:
-    """What a day of one status report a minute, sent and acknowledged, writes to the card."""
-    disk = MemoryDisk()
-    bench = Bench(disk.calls(), config=JournalConfig())
-    bench.settle()
-    start = len(disk.trace)
-    for _ in range(DAY_S // 60):
-        bench.event("RR", text="x" * 300)
-        bench.wait(2)
-        bench.journal.backlog.done([report.id for report in bench.journal.backlog.take(9)])
-        bench.wait(58)
-    writes = [(op[2], len(op[3])) for op in disk.trace[start:] if op[0] == "write"]
-    return [
-        _day("sectors of 512 B", writes, SECTOR, ""),
-        _day("pages of 4 KiB", writes, PAGE, "≤ 8 MB"),
-    ]
-
-
-def _day(unit: str, writes: list[tuple[int, int]], size: int, limit: str) -> Row:
-    pieces = sum((offset + length - 1) // size - offset // size + 1 for offset, length in writes)
-    note = f"{len(writes)} synchronous writes, counted in {unit}; the file system's own not counted"
-    return Row(f"journal: written on an idle day, {unit}", pieces * size / 1e6, None, "MB", limit=limit, note=note)
-
-
 def measure(*, quick: bool = False) -> list[Row]:
     """All rows."""
-    steps: list[Callable[[], list[Row]]] = [
-        lambda: measure_store(300 if quick else 2000),
-        measure_day,
-    ]
-    return [row for step in steps for row in step()]
+    return measure_store(300 if quick else 2000)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import pytest
 from rigs.disk import MemoryDisk, dead
 from rigs.journals import SMALL, Bench, HandClock, make_mark, make_report, troubles
 
-from firmware.adapters.journal import Journal
+from firmware.adapters.journal import DONE_MAX, Journal
 from firmware.config import JournalConfig
 from firmware.core.effects import Store
 from firmware.core.facts import NotStored, ReportsDropped, Stored, Trouble, TroubleOver
@@ -301,7 +301,7 @@ def test_events_that_were_not_done_come_back_at_the_next_start_before_new_ones(d
     bench.wait(1)
     backlog = bench.journal.backlog
     backlog.done(report.id for report in backlog.take(2))
-    bench.wait(1)
+    bench.wait(60)
     later = Bench(disk.calls())
     young = later.event()
     assert later.notified == 0
@@ -325,15 +325,43 @@ def test_an_alarm_waits_for_one_segment_of_the_event_ring_at_most(disk):
     assert bench.facts == [Stored(report.id)]
 
 
-def test_done_is_written_in_groups(disk, bench):
-    for _ in range(50):
+def arrived(bench, count):
+    for _ in range(count):
         bench.event()
-    bench.wait(1)
-    before = disk.syncs
+    bench.wait(2)
     backlog = bench.journal.backlog
-    backlog.done(report.id for report in backlog.take(50))
+    backlog.done(report.id for report in backlog.take(count))
+
+
+def test_done_is_written_in_groups_after_a_minute(disk, bench):
+    arrived(bench, 50)
+    before = disk.syncs
+    bench.wait(59)
+    assert disk.syncs == before
     bench.wait(1)
     assert disk.syncs == before + 1
+    assert again(disk).journal.backlog.take(99) == []
+
+
+def test_done_shares_the_write_of_the_next_report(disk, bench):
+    arrived(bench, 1)
+    before = disk.syncs
+    young = bench.event()
+    bench.wait(1)
+    assert disk.syncs == before + 1
+    assert again(disk).journal.backlog.take(99) == [young]
+
+
+def test_so_many_that_are_done_are_written_at_once(disk):
+    bench = again(disk, JournalConfig(alarm_kib=256, event_kib=8192))
+    arrived(bench, DONE_MAX)
+    bench.wait(0)
+    assert again(disk, JournalConfig(alarm_kib=256, event_kib=8192)).journal.backlog.take(99) == []
+
+
+def test_done_is_written_at_an_orderly_end(disk, bench):
+    arrived(bench, 3)
+    bench.journal.close()
     assert again(disk).journal.backlog.take(99) == []
 
 
