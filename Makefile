@@ -3,7 +3,7 @@
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test proof brokers bench bench-image hil hil-soak lint format wheel clean
+.PHONY: help demo test proof bench bench-image hil hil-soak lint format wheel clean
 
 # What `gatebooth demo` is given, as DEMO_ARGS=--json.
 DEMO_ARGS ?=
@@ -24,16 +24,13 @@ PIP_INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check
 WITH_SBIN := PATH="$$PATH:/usr/sbin:/sbin"
 
 # PyAudio compiles against PortAudio; the sound and camera tests run over ALSA files and a GStreamer RTSP server.
-TEST_PACKAGES := mosquitto mosquitto-clients openssl gcc libc6-dev python3-dev \
+TEST_PACKAGES := mosquitto mosquitto-clients nats-server rabbitmq-server openssl gcc libc6-dev python3-dev \
 	portaudio19-dev libasound2-dev libasound2-plugins \
 	python3-gi gir1.2-gst-rtsp-server-1.0 gir1.2-gst-plugins-base-1.0 gstreamer1.0-plugins-base gstreamer1.0-plugins-good \
 	gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly
 
 # A board in QEMU: its image is made of Debian's arm64 packages, its card is served by nbdkit.
 BOARD_PACKAGES := qemu-system-arm device-tree-compiler e2fsprogs kmod cpio zstd socat nbdkit nbdkit-plugin-python fakeroot
-
-# Clusters of three nodes take half a minute and more to start and to elect: they are tested when asked for.
-BROKER_PACKAGES := nats-server rabbitmq-server
 
 help: ## list the targets
 	@grep --no-filename -E '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 18
@@ -46,10 +43,6 @@ test: .venv/dev lint ## install what the tests need, check style and types, run 
 
 proof: .venv/proof ## cut power, links, disks and processes for minutes, and write docs/reliability.md (best as root)
 	@$(WITH_SBIN) PYTHONPATH=tests $(PY) -m proof $(PROOF_ARGS)
-
-brokers: .venv/dev ## run the delivery suite over every broker, NATS and RabbitMQ clusters too
-	@.ci/packages $(BROKER_PACKAGES) >&2
-	@$(WITH_SBIN) $(PY) -m pytest -m "clustered or not clustered" tests/integration/test_brokers.py $(TEST_ARGS)
 
 bench: .venv/dev ## measure, and print the table of docs/performance.md
 	@for bench in tests/bench/bench_*.py; do $(WITH_SBIN) $(PY) "$$bench" $(BENCH_ARGS) || exit 1; done

@@ -24,6 +24,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
 from bench.table import Row, print_table, row_of
 from rigs import clusters
 from rigs.cluster_desk import ClusterDesk, ClusterPanel
+from rigs.house import password
 from rigs.tls import Authority, Certificates
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def panel_connection(node: Node, context: ssl.SSLContext, number: int) -> ssl.SS
     """Connect as a panel does: TLS, a clean session, its three subscriptions with QoS 1; return when all is granted."""
     raw = socket.create_connection(("127.0.0.1", node.port), 10)
     wire = context.wrap_socket(raw, server_hostname="127.0.0.1")
-    who = (text(f"bench-{number}"), text("school-17"), text(clusters.password("school-17")))
+    who = (text(f"bench-{number}"), text("school-17"), text(password("school-17")))
     wire.sendall(packet(0x10, text("MQTT"), b"\x04\xc2", struct.pack(">H", KEEPALIVE_S), *who))
     _expect(wire, 0x20)
     wishes = [text(f"gatebooth/v1/school-17/{what}/+") + b"\x01" for what in ("receipt", "command", "echo")]

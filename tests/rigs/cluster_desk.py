@@ -9,11 +9,10 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from rigs.clusters import password
+from rigs.house import password
 from rigs.uplink import DESK_KEY, PANEL, PANEL_KEY, UplinkRig
 
 from firmware.config import TlsConfig
-from firmware.core.codes import ReportClass
 from firmware.core.facts import Brokered, PathUp
 from firmware.core.facts import Receipt as Word
 from firmware.core.report import Step
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
     from firmware.core.facts import Fact
     from firmware.core.report import Report, ReportId
 
-PATIENCE_S = 30.0
+PATIENCE_S = 60.0
 REPEAT_S = 1.0
 """The shortest pause that `[alarm] resend_s` may name, doubled."""
 
@@ -195,6 +194,3 @@ class ClusterDesk:
             self.topics.append(topic)
             self.seen.add(report.id)
             self._news.notify_all()
-
-
-ALARM_TOPIC = topics.report(PANEL, ReportClass.ALARM)

@@ -10,16 +10,17 @@ import json
 import os
 import pathlib
 import random
+import re
 import shutil
 import signal
 import socket
 import subprocess
 import threading
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from paho.mqtt.client import MQTT_ERR_SUCCESS, CallbackAPIVersion, Client, MQTTv311
 from rigs.broker import answers
+from rigs.house import PANELS, RECEIVERS, lets_in, password
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,9 +29,12 @@ if TYPE_CHECKING:
 
 DEPLOY = pathlib.Path(__file__).parents[2] / "deploy" / "broker"
 RABBIT_BIN = pathlib.Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
-START_S = 40.0
+START_S = 60.0
+"""For one node; each takes a few seconds, on a busy machine more."""
+SHIPPED, FURTHER = PANELS
+"""The panel that the shipped examples have, and one that is added to them as a technician would."""
+USERS = (*PANELS, *(f"desk-{receiver}" for receiver in RECEIVERS))
 _given: set[int] = set()
-USERS = ("school-17", "desk-110", "desk-station")
 
 
 class Node:
@@ -77,23 +81,16 @@ class Node:
 
     def kill(self) -> None:
         """End the whole group of processes as a power cut would."""
-        self._end(signal.SIGKILL)
-
-    def stop(self) -> None:
-        """End at once: nothing of a test's broker is kept."""
-        self._end(signal.SIGKILL)
+        if self._process is None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait(10)
+        self._process = None
 
     def log(self) -> str:
         """The end of what it has written."""
         return (self.folder / "out.log").read_text(errors="replace")[-4000:]
-
-    def _end(self, number: int) -> None:
-        if self._process is None:
-            return
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._process.pid, number)
-        self._process.wait(10)
-        self._process = None
 
 
 class Cluster:
@@ -103,7 +100,8 @@ class Cluster:
         kind: "mosquitto", "rabbitmq" or "nats".
         nodes: Its nodes, running.
         protocol: The MQTT version that it speaks with panels and desks.
-        helpers: Further processes, ended last.
+        ca: Who has signed its certificate.
+        helpers: Further processes, started first and ended last.
     """
 
     def __init__(self, kind: str, nodes: list[Node], ca: pathlib.Path, helpers: tuple[Node, ...] = ()) -> None:
@@ -111,7 +109,7 @@ class Cluster:
         self.nodes = nodes
         self.ca = ca
         self.protocol = "5" if kind == "mosquitto" else "3.1.1"
-        self._helpers = helpers
+        self.helpers = helpers
 
     def restart(self, node: Node) -> None:
         """Start a killed node again, and wait until it serves."""
@@ -121,15 +119,15 @@ class Cluster:
     def await_service(self, node: Node) -> None:
         """Wait until a node lets a client in: a port answers long before a cluster has found its leader."""
         deadline, pause = time.monotonic() + START_S, threading.Event()
-        while not _lets_in(node.port, self.ca):
+        while not lets_in(self, node):
             assert node.running, node.log()
             assert time.monotonic() < deadline, f"no CONNACK within {START_S} s: {node.log()}"
             pause.wait(0.2)
 
     def close(self) -> None:
-        """End all."""
-        for node in (*self.nodes, *self._helpers):
-            node.stop()
+        """End all; nothing of a test's broker is kept."""
+        for node in (*self.nodes, *self.helpers):
+            node.kill()
 
 
 def missing(kind: str) -> str:
@@ -145,11 +143,6 @@ def missing(kind: str) -> str:
 def start(kind: str, folder: pathlib.Path, certificates: Certificates) -> Cluster:
     """Start a broker from its shipped configuration and wait until every node takes connections."""
     return {"mosquitto": _mosquitto, "nats": _nats, "rabbitmq": _rabbitmq}[kind](folder, certificates)
-
-
-def password(user: str) -> str:
-    """As the shipped examples have it."""
-    return f"PASSWORD-OF-{user.upper()}"
 
 
 def listening_port() -> int:
@@ -178,7 +171,7 @@ def _mosquitto(folder: pathlib.Path, certificates: Certificates) -> Cluster:
         **_tls(certificates),
     }
     config = _shipped("mosquitto.conf", folder, swaps, more)
-    node = Node(folder, [program, "-c", str(config)], port).launch()
+    node = Node(folder, [program, "-c", str(config)], port)
     return _started(Cluster("mosquitto", [node], certificates.ca))
 
 
@@ -186,11 +179,17 @@ def _nats(folder: pathlib.Path, certificates: Certificates) -> Cluster:
     program = _program("nats-server")
     assert program
     routes = [listening_port() for _ in range(3)]
+    found = re.search(
+        r"^ +\{\n +user: \"school-17\".*?^ {6}\}\n", (DEPLOY / "nats.conf").read_text(), re.MULTILINE | re.DOTALL
+    )
+    assert found
+    panel = found[0]
     nodes = []
     for number, route in enumerate(routes, 1):
         own, port = folder / f"node-{number}", listening_port()
         own.mkdir()
         swaps = {
+            panel: panel + _renamed(panel),
             "server_name: node-1": f"server_name: node-{number}",
             "127.0.0.1:4222": f"127.0.0.1:{listening_port()}",
             "/var/lib/nats": str(own / "store"),
@@ -198,10 +197,10 @@ def _nats(folder: pathlib.Path, certificates: Certificates) -> Cluster:
             "0.0.0.0:6222": f"127.0.0.1:{route}",
             "0.0.0.0:8883": f"127.0.0.1:{port}",
             **{f"node-{peer}:6222": f"127.0.0.1:{at}" for peer, at in enumerate(routes, 1)},
-            **_tls(certificates, ca=False),
+            **_tls(certificates),
         }
         config = _shipped("nats.conf", own, swaps)
-        nodes.append(Node(own, [program, "-c", str(config)], port).launch())
+        nodes.append(Node(own, [program, "-c", str(config)], port))
     return _started(Cluster("nats", nodes, certificates.ca))
 
 
@@ -209,12 +208,12 @@ def _rabbitmq(folder: pathlib.Path, certificates: Certificates) -> Cluster:
     epmd_port, names = listening_port(), [f"gb{folder.name.replace('-', '')}{number}" for number in (1, 2, 3)]
     program = _program("epmd")
     assert program
-    epmd = Node(folder, [program, "-port", str(epmd_port), "-address", "127.0.0.1"], epmd_port).launch().ready()
+    epmd = Node(folder, [program, "-port", str(epmd_port), "-address", "127.0.0.1"], epmd_port)
     cookie = folder / ".erlang.cookie"
     cookie.write_text("loopback")
     cookie.chmod(0o400)
     definitions = folder / "definitions.json"
-    definitions.write_text(json.dumps(json.loads((DEPLOY / "rabbitmq-definitions.json").read_text())))
+    definitions.write_text(_definitions())
     nodes = []
     for number, name in enumerate(names, 1):
         own, port = folder / f"node-{number}", listening_port()
@@ -240,45 +239,51 @@ def _rabbitmq(folder: pathlib.Path, certificates: Certificates) -> Cluster:
             "RABBITMQ_MNESIA_BASE": str(own / "mnesia"),
             "RABBITMQ_LOG_BASE": str(own / "log"),
             "RABBITMQ_GENERATED_CONFIG_DIR": str(own / "generated"),
-            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "+S 2:2 -kernel inet_dist_use_interface {127,0,0,1}",
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "+S 2:2 +sbwt none -kernel inet_dist_use_interface {127,0,0,1}",
         }
         nodes.append(Node(own, [str(RABBIT_BIN)], port, env))
-    return _started(Cluster("rabbitmq", nodes, certificates.ca, (epmd,)))
+    # Nodes of RabbitMQ that start together can found two clusters, of which neither lets a client in.
+    return _started(Cluster("rabbitmq", nodes, certificates.ca, (epmd,)), together=False)
 
 
-def _started(cluster: Cluster) -> Cluster:
+def _definitions() -> str:
+    """The shipped definitions, with every entry of the panel once more for a further one."""
+    found: dict[str, Any] = json.loads((DEPLOY / "rabbitmq-definitions.json").read_text())
+    for kind in ("users", "permissions", "topic_permissions"):
+        text = json.dumps([entry for entry in found[kind] if SHIPPED in entry.values()])
+        found[kind] += json.loads(_renamed(text))
+    return json.dumps(found)
+
+
+def _renamed(text: str) -> str:
+    """What is said of the shipped panel, said of the further one."""
+    assert SHIPPED in text
+    return text.replace(SHIPPED, FURTHER).replace(password(SHIPPED), password(FURTHER))
+
+
+def _started(cluster: Cluster, *, together: bool = True) -> Cluster:
+    """Start the nodes: all at once, or the others when the first one serves."""
     try:
-        for node in cluster.nodes:
-            # Nodes of RabbitMQ that start together can found two clusters, of which neither lets a client in.
-            (node if node.running else node.launch()).ready()
-            cluster.await_service(node)
+        for helper in cluster.helpers:
+            helper.launch().ready()
+        first, *others = cluster.nodes
+        for nodes in [cluster.nodes] if together else [[first], others]:
+            for node in nodes:
+                node.launch()
+            for node in nodes:
+                cluster.await_service(node.ready())
     except BaseException:
         cluster.close()
         raise
     return cluster
 
 
-def _lets_in(port: int, ca: pathlib.Path) -> bool:
-    seen: list[bool] = []
-    client = Client(CallbackAPIVersion.VERSION2, client_id="gatebooth-door", protocol=MQTTv311)
-    client.username_pw_set("desk-110", password("desk-110"))
-    client.tls_set(str(ca))
-    client.on_connect = lambda _c, _d, _f, reason, _p: seen.append(not reason.is_failure)
-    with contextlib.suppress(OSError):
-        client.connect("127.0.0.1", port)
-        deadline = time.monotonic() + 5.0
-        while not seen and time.monotonic() < deadline and client.loop(0.1) == MQTT_ERR_SUCCESS:
-            pass
-        client.disconnect()
-    return any(seen)
-
-
-def _tls(certificates: Certificates, *, ca: bool = True) -> dict[str, str]:
-    swaps = {
+def _tls(certificates: Certificates) -> dict[str, str]:
+    return {
         "/etc/gatebooth-broker/server.pem": str(certificates.server.cert),
         "/etc/gatebooth-broker/server.key": str(certificates.server.key),
+        "/etc/gatebooth-broker/ca.pem": str(certificates.ca),
     }
-    return {**swaps, "/etc/gatebooth-broker/ca.pem": str(certificates.ca)} if ca else swaps
 
 
 def _shipped(name: str, folder: pathlib.Path, swaps: Mapping[str, str], more: str = "") -> pathlib.Path:
