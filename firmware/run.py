@@ -15,9 +15,11 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from firmware.adapters.journal_lock import JournalInUseError
 from firmware.adapters.mqtt_pipe import MqttPipe
 from firmware.app import App, MakeMedia, Parts, board_spec
 from firmware.config_file import ConfigError, load, parse
+from firmware.core.chinese import chinese
 from firmware.core.effects import Progress, Store
 from firmware.core.facts import Trouble
 from firmware.files import replace_file
@@ -69,7 +71,13 @@ def main(args: argparse.Namespace) -> int:
         sys.stderr.write(f"{error}\nno last good configuration was found: correct the file and start again\n")
         return 2
     sys.setswitchinterval(SWITCH_S)
-    process = Process(args, config, complaint)
+    try:
+        process = Process(args, config, complaint)
+    except JournalInUseError as error:
+        why = str(error)
+        sys.stderr.write(f"{chinese(why) if config.panel.language == 'zh' else why}\n")
+        log_lines.stop()
+        return 1
     process.run()
     log_lines.stop()
     if process.again:

@@ -117,11 +117,8 @@ class EventIndex:
     def give_back(self) -> None:
         """See `Backlog`."""
         with self._lock:
-            slots = list(self._taken.values())
-            self._waiting.extendleft(reversed(slots))
-            if len(self._waiting) > len(slots) > 0 and self._waiting[len(slots)].key < slots[-1].key:
-                # What an earlier start had stored came in from the disk after these were taken.
-                self._waiting = deque(sorted(self._waiting, key=lambda slot: slot.key))
+            # What an earlier start had stored may have come in from the disk after these were taken.
+            self._put_before(list(self._taken.values()))
             self._returned |= self._taken
             self._taken.clear()
 
@@ -135,7 +132,12 @@ class EventIndex:
     def add_older(self, slots: list[Slot]) -> None:
         """Let reports wait that were stored before this start."""
         with self._lock:
-            self._waiting.extendleft(reversed(slots))
+            self._put_before(slots)
+
+    def _put_before(self, slots: list[Slot]) -> None:
+        self._waiting.extendleft(reversed(slots))
+        if len(self._waiting) > len(slots) > 0 and self._waiting[len(slots)].key < slots[-1].key:
+            self._waiting = deque(sorted(self._waiting, key=lambda slot: slot.key))
 
     def written(self, slot: Slot, place: Place) -> None:
         """A report is on disk now; memory need not keep it unless somebody has it."""

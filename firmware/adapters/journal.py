@@ -6,15 +6,14 @@ up to a second and share one. Whatever the disk does, no order raises and report
 
 from __future__ import annotations
 
-import errno
 import logging
-import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, assert_never
 
 from firmware.adapters.epoch import EpochFile, next_epoch, random_epoch
 from firmware.adapters.journal_alarms import AlarmStore, Mounted, RingFull
 from firmware.adapters.journal_events import EventStore
+from firmware.adapters.journal_lock import FolderLock
 from firmware.adapters.journal_troubles import JournalTroubles, fault_of, findings_of
 from firmware.adapters.ring_files import REAL, Disk
 from firmware.core.codes import ReportClass
@@ -35,7 +34,6 @@ log = logging.getLogger(__name__)
 
 FOLDER = "journal"
 """Name of the journal's folder in the panel's state folder."""
-LOCK_FILE = "lock"
 GROUP_S = 1.0
 """How long marks, ends, faults and status reports gather before they share one write."""
 DONE_S = 60.0
@@ -92,8 +90,7 @@ class Journal:
         self._epochs = EpochFile(folder, disk)
         self._epoch = 0
         self._epoch_saved = False
-        self._lock: int | None = None
-        self._lock_fault: str | None = None
+        self._lock = FolderLock(folder, disk)
         self._troubles = JournalTroubles(folder)
         self._gather_until: float | None = None
         self._retry_at: float | None = None
@@ -113,7 +110,7 @@ class Journal:
         notify: Callable[[], None],
         disk: Disk = REAL,
     ) -> tuple[Journal, Recovery]:
-        """Open the journal of a panel, making it if need be; never raises for anything that a disk can do.
+        """Open the journal of a panel, making it if need be; nothing that a disk can do keeps it from opening.
 
         Args:
             directory: The journal's own folder.
@@ -127,9 +124,13 @@ class Journal:
 
         Returns:
             The journal, and what it still knew.
+
+        Raises:
+            JournalInUseError: Another panel that is alive writes into the folder.
         """
         journal = cls(directory, config, clock, post=post, notify=notify, disk=disk)
         mounted = journal._mount()
+        journal._lock.refuse_a_second_panel()
         journal._begin(mounted, random53)
         journal._events.restart(journal._epoch)
         troubles = tuple(fact for fact in journal._assess() if isinstance(fact, Trouble))
@@ -153,33 +154,13 @@ class Journal:
             self._disk.make_folder(str(self._folder))
         except OSError as error:
             log.warning("journal folder %s: %s", self._folder, error.strerror)
-        if not self._take_lock():
+        if not self._lock.take():
             return Mounted(0, (), ())
         return self._alarms.mount()
 
-    def _take_lock(self) -> bool:
-        """False when another process has the folder: two panels would overwrite each other's alarms."""
-        self._lock_fault = None
-        if self._lock is not None:
-            return True
-        try:
-            fd = self._disk.open(str(self._folder / LOCK_FILE), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        except OSError:
-            return True
-        try:
-            self._disk.lock(fd)
-        except OSError as error:
-            self._disk.close(fd)
-            if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
-                self._lock_fault = f"another process has the journal in {self._folder}; stop it"
-                return False
-            return True
-        self._lock = fd
-        return True
-
     def _begin(self, mounted: Mounted, random53: Callable[[], int]) -> None:
         """Choose the epoch and make it durable, twice if possible."""
-        if self._lock_fault:
+        if self._lock.fault:
             self._epoch = random_epoch(0, random53)
             self._alarms.announce(self._epoch)
             return
@@ -238,7 +219,7 @@ class Journal:
             self._alarms.put(report)
         except (OSError, RingFull) as error:
             self._fail_for_now()
-            self._post(NotStored(report.id, self._lock_fault or self._alarms.fault or str(error)))
+            self._post(NotStored(report.id, self._lock.fault or self._alarms.fault or str(error)))
         else:
             self._post(Stored(report.id))
 
@@ -269,7 +250,7 @@ class Journal:
         if self._retry_at is not None and now >= self._retry_at:
             self._retry_at = None
             self._attempt(self._repair)
-        if not self._events.loaded and not self._lock_fault:
+        if not self._events.loaded and not self._lock.fault:
             self._open_events()
         if now >= self._gather_end():
             self._write_gathered()
@@ -290,7 +271,7 @@ class Journal:
     def next_deadline(self) -> float:
         """See `Actor`."""
         at_once = self._retry_at is None and self._alarms.untidy
-        if at_once or (not self._events.loaded and not self._lock_fault):
+        if at_once or (not self._events.loaded and not self._lock.fault):
             return self._now()
         retry_at = self._retry_at if self._retry_at is not None else NEVER
         return min(self._gather_end(), self._check_at, retry_at, self._troubles.deadline)
@@ -324,7 +305,7 @@ class Journal:
     def _look_after(self) -> None:
         """See whether the files are still there; open them again when none could be written."""
         self._check_at = self._now() + CHECK_S
-        if not self._take_lock():
+        if not self._lock.take():
             return
         found = self._alarms.check() if self._alarms.ring.started else self._mount()
         if found.reports:
@@ -350,8 +331,8 @@ class Journal:
         """Facts about what changed since the last call."""
         rings = [self._alarms.ring, *([self._events.ring] if self._events.loaded else [])]
         findings = [finding for ring in rings for finding in findings_of(ring)] + self._epochs.take_findings()
-        whys = [self._lock_fault, self._alarms.fault, self._alarms.full, self._events.fault]
-        if not self._lock_fault:
+        whys = [self._lock.fault, self._alarms.fault, self._alarms.full, self._events.fault]
+        if not self._lock.fault:
             whys += [*(fault_of(ring, self._folder) for ring in rings), self._epoch_fault()]
         return self._troubles.told(whys, findings, self._now())
 
@@ -365,7 +346,7 @@ class Journal:
         if self._closed:
             return
         self._closed = True
-        while not self._events.loaded and not self._lock_fault:
+        while not self._events.loaded and not self._lock.fault:
             self._events.step()
         self._attempt(self._alarms.flush)
         while self._events.loaded and (self._events.waiting or self._events.index.done_since is not None):
@@ -374,5 +355,4 @@ class Journal:
         self._alarms.close()
         self._events.close()
         self._epochs.close()
-        if self._lock is not None:
-            self._disk.close(self._lock)
+        self._lock.close()

@@ -37,6 +37,16 @@ def _lock(fd: int) -> None:
     fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
 def _make_folder(path: str) -> None:
     Path(path).mkdir(mode=0o700, parents=True, exist_ok=True)
 
@@ -61,6 +71,7 @@ class Disk:
     listdir: Callable[[str], list[str]] = os.listdir
     make_folder: Callable[[str], None] = _make_folder
     lock: Callable[[int], None] = _lock
+    alive: Callable[[int], bool] = _alive
 
 
 REAL = Disk()

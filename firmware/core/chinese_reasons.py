@@ -162,6 +162,8 @@ JPEG of {}x{}: {}
     {}x{} 的 JPEG：{}
 no connection for evidence and live sound: {}
     证据和实时声音没有连接：{}
+another panel runs as process {} on {}; stop it, or give this one a panel.state_dir of its own
+    另一个主机进程 {} 正在使用 {}；请停止它，或为本主机另设 panel.state_dir
 another process has the journal in {}; stop it
     另一个进程占用 {} 中的日志；请停掉它
 epoch file in {} cannot be written: {}

@@ -1,8 +1,10 @@
 """What the journal promises to the panel, on a disk in memory and on a real one."""
 
 import logging
+import os
 import random
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,9 +12,11 @@ from rigs.disk import MemoryDisk, dead
 from rigs.journals import SMALL, Bench, HandClock, make_mark, make_report, troubles
 
 from firmware.adapters.journal import DONE_MAX, Journal
+from firmware.adapters.journal_lock import JournalInUseError
+from firmware.adapters.ring_files import REAL
 from firmware.config import JournalConfig
 from firmware.core.effects import Store
-from firmware.core.facts import NotStored, ReportsDropped, Stored, Trouble, TroubleOver
+from firmware.core.facts import NotStored, Recovered, ReportsDropped, Stored, Trouble, TroubleOver
 from firmware.core.report import ReportId, Step
 from firmware.worker import Worker
 from hal.clock import SystemClock
@@ -516,10 +520,21 @@ def test_a_journal_on_a_real_disk_does_the_same(tmp_path):
     later.journal.close()
 
 
-def test_two_panels_cannot_write_into_one_folder(tmp_path):
+def test_a_second_panel_is_refused_and_told_who_has_the_folder(tmp_path):
     first = Bench(folder=tmp_path)
     kept = first.alarm()
-    second = Bench(folder=tmp_path, random53=lambda: 4711)
+    with pytest.raises(JournalInUseError, match=f"runs as process {os.getpid()} on {tmp_path}; stop it"):
+        Bench(folder=tmp_path)
+    first.journal.close()
+    third = Bench(folder=tmp_path)
+    assert third.recovery.reports == (kept,)
+    third.journal.close()
+
+
+def test_a_lock_whose_holder_is_dead_lets_the_panel_run_from_memory_until_it_goes(tmp_path):
+    first = Bench(folder=tmp_path)
+    kept = first.alarm()
+    second = Bench(replace(REAL, alive=lambda pid: False), tmp_path, random53=lambda: 4711)
     assert "another process has the journal" in troubles(second.recovery)["journal"]
     assert second.recovery.epoch > 2**40
     refused = second.alarm()
@@ -527,6 +542,7 @@ def test_two_panels_cannot_write_into_one_folder(tmp_path):
     first.journal.close()
     second.wait(11)
     assert Stored(refused.id) in second.facts
+    assert second.of(Recovered) == [Recovered((kept,), ())]
     assert TroubleOver("journal") in second.facts
     second.journal.close()
     third = Bench(folder=tmp_path)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 
 import pytest
 from rigs.broker import broker, make_broker  # noqa: F401 - fixtures
@@ -96,6 +98,21 @@ def test_the_epoch_rises_at_every_start(booth):
     assert epochs == sorted(set(epochs))
 
 
+def test_a_second_panel_on_the_same_folder_ends_at_once_and_names_the_first(booth):
+    booth.start()
+    done = subprocess.run(
+        [sys.executable, "-m", "firmware.cli", "run", "--config", booth.config],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=20,
+    )
+    assert done.returncode == 1
+    assert f"another panel runs as process {booth.pid} on" in done.stderr
+    booth.click()
+    booth.step("stored")
+
+
 def test_a_kill_at_any_moment_of_a_press_loses_no_stored_alarm(booth, desks):
     stored = set()
     for _ in range(5):
@@ -123,9 +140,6 @@ def test_a_hold_up_is_in_no_line_of_log_or_steps(booth, desks):
 
 def test_a_bad_configuration_without_a_good_one_before_is_refused_with_every_mistake(tmp_path):
     booth = PanelProcess(tmp_path, "[panel]\nid = 5\n", env={"STATE_DIRECTORY": str(tmp_path / "none")})
-    import subprocess  # noqa: PLC0415 - this panel does not live long enough for the rig
-    import sys  # noqa: PLC0415
-
     done = subprocess.run(
         [sys.executable, "-m", "firmware.cli", "run", "--config", booth.config],
         env=os.environ | {"STATE_DIRECTORY": str(tmp_path / "none")},
