@@ -25,18 +25,19 @@ class _Parcel:
 
 
 class TcpProxy:
-    """Listens on a free port of 127.0.0.1 and carries every connection to one target.
+    """Listens on a free port and carries every connection to one target.
 
     Args:
         target: Host and port.
+        host: Where to listen.
 
     Synchronization: all public methods from any thread.
     """
 
-    def __init__(self, target: tuple[str, int]) -> None:
+    def __init__(self, target: tuple[str, int], host: str = "127.0.0.1") -> None:
         self._target = target
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.host, self.port = "127.0.0.1", self._listener.getsockname()[1]
+        self._listener = socket.create_server((host, 0))
+        self.host, self.port = host, self._listener.getsockname()[1]
         self.delay_s = 0.0
         """Of every byte, each way."""
         self.swallow = False

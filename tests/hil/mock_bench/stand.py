@@ -25,6 +25,7 @@ from hil.api import LID, PATIENCE_S, Can, Change, Touch
 from hil.desk import Heard
 from hil.mock_bench.supervisor import Supervisor
 from hil.mock_bench.world import WorldFile
+from hil.outputs import moments
 from hil.panel_file import OUTPUTS, Wiring, buttons, panel_toml
 
 if TYPE_CHECKING:
@@ -284,11 +285,7 @@ class MockOutput:
         """Await a state."""
 
         def found() -> list[float]:
-            changes = self._line.changes[self._name]
-            before = [change for change in changes if change.at_s < after_s]
-            if (before[-1].on if before else False) is on:
-                return [before[-1].at_s if before else 0.0]
-            return [change.at_s for change in changes if change.at_s >= after_s and change.on is on]
+            return moments(self._line.changes[self._name], after_s, on=on)
 
         with self._line.news:
             came = self._line.news.wait_for(found, timeout_s)

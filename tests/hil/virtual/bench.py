@@ -8,6 +8,7 @@ import time
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from hil.api import LID, PATIENCE_S, Change, Touch
+from hil.outputs import moments
 from hil.panel_file import buttons
 from hil.virtual.devices import VirtualCamera, VirtualMicrophone
 from hil.virtual.disk import WAYS
@@ -153,11 +154,7 @@ class VirtualOutput:
         """Await a state."""
 
         def found() -> list[float]:
-            changes = self._changes()
-            before = [change for change in changes if change.at_s < after_s]
-            if (before[-1].on if before else False) is on:
-                return [before[-1].at_s if before else 0.0]
-            return [change.at_s for change in changes if change.at_s >= after_s and change.on is on]
+            return moments(self._changes(), after_s, on=on)
 
         with self._machine.news:
             came = self._machine.news.wait_for(found, timeout_s)

@@ -1,0 +1,164 @@
+"""The board on the table, over its root shell: installed, supervised, frozen, filled, and told what time it is."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from hil.api import PATIENCE_S
+from hil.panel_file import RECEIVERS, panel_toml
+
+if TYPE_CHECKING:
+    import pathlib
+
+    from hil.api import Setup
+    from hil.house import House
+    from hil.panel_file import Wiring
+    from hil.real.parts import Parts
+
+UNIT = "gatebooth"
+CONFIG = "/etc/gatebooth"
+STATE = "/var/lib/gatebooth"
+FILLER = f"{STATE}/.bench-filler"
+DROP_IN = f"/etc/systemd/system/{UNIT}.service.d"
+SYNCHRONISED = "/run/systemd/timesync/synchronized"
+PROGRAM = "/opt/gatebooth/bin/gatebooth run --config /etc/gatebooth/panel.toml"
+LOOK_S = 0.3
+BOOT_S = 300.0
+
+
+class Board:
+    """What `RealBench` asks of the board.
+
+    Args:
+        parts: The table.
+        folder: Of the test, for files on their way.
+
+    Synchronization: one thread.
+    """
+
+    def __init__(self, parts: Parts, folder: pathlib.Path) -> None:
+        self._parts = parts
+        self._folder = folder
+
+    def install(self, house: House, setup: Setup, wiring: Wiring) -> None:
+        """Give the panel this test's configuration and keys, and a state folder that has never been used."""
+        must = self._parts.must
+        self.wait_shell()
+        must(f"systemctl stop {UNIT}; find {STATE} -mindepth 1 -delete; mkdir -p {CONFIG} {DROP_IN}")
+        names = ("panel", *RECEIVERS)
+        for name in names:
+            key = (house.keys / f"{name}.key").read_text()
+            self._parts.file(f"{CONFIG}/{name}.key", key, self._folder, "0600")
+        self._parts.file(f"{CONFIG}/panel.toml", panel_toml(setup, wiring), self._folder)
+        must(f"chown -R {UNIT}: {CONFIG}")
+        self._parts.file(f"{DROP_IN}/bench.conf", self._drop_in(), self._folder)
+        must("systemctl daemon-reload")
+
+    def start(self) -> None:
+        """Start the panel's unit."""
+        self._parts.must(f"systemctl start {UNIT}")
+
+    def stop(self) -> None:
+        """Stop it in order."""
+        self._parts.must(f"systemctl stop {UNIT}")
+
+    def leave(self) -> None:
+        """Take away what only the bench wanted."""
+        self._parts.must(f"systemctl stop {UNIT}; rm -rf {DROP_IN}/bench.conf {FILLER}; systemctl daemon-reload")
+
+    def wait_shell(self, timeout_s: float = BOOT_S) -> None:
+        """Return when the board answers."""
+        deadline_s = time.monotonic() + timeout_s
+        while True:
+            try:
+                if self._parts.shell.run("true", timeout=10)[2] == 0:
+                    return
+            except Exception:  # noqa: BLE001 - labgrid has one kind of error for each way in which a board is not there yet
+                assert time.monotonic() < deadline_s, f"the board did not answer within {timeout_s} s"
+            time.sleep(LOOK_S)
+
+    def wait_armed(self, after_s: float, timeout_s: float) -> float:
+        """Await READY of a run that began after a moment; the moment on the bench's own clock."""
+        deadline_s = time.monotonic() + timeout_s
+        while time.monotonic() < deadline_s:
+            self.wait_shell(timeout_s)
+            armed_s = self._armed()
+            if armed_s is not None and armed_s > after_s:
+                return armed_s
+            time.sleep(LOOK_S)
+        raise AssertionError(f"the panel was not armed within {timeout_s} s")
+
+    def _armed(self) -> float | None:
+        """When systemd heard READY, on the bench's clock: the board's uptime now tells how long ago that is."""
+        entered, state, uptime = self._parts.must(
+            f"systemctl show {UNIT} -P ActiveEnterTimestampMonotonic; systemctl show {UNIT} -P ActiveState; "
+            "cut -d' ' -f1 /proc/uptime"
+        )[:3]
+        if state != "active" or int(entered) == 0:
+            return None
+        return time.monotonic() - (float(uptime) - int(entered) / 1e6)
+
+    def signal(self, name: str) -> float:
+        """Send the panel's own process a signal; the moment."""
+        at_s = time.monotonic()
+        self._parts.must(f"systemctl kill --kill-who=main --signal={name} {UNIT}")
+        return at_s
+
+    def bites(self) -> int:
+        """How often systemd ended the panel, or the machine was reset by its watchdog, since the test began."""
+        # Of every boot, because a reset is the beginning of another one.
+        count = (
+            f"journalctl --unit {UNIT} --output cat --since @$(stat -c %Y {CONFIG}/panel.toml)"
+            " | grep -c 'Watchdog timeout' || true"
+        )
+        resets = "journalctl --list-boots --quiet | wc -l"
+        return int(self._parts.must(count)[0]) + int(self._parts.must(resets)[0]) - 1
+
+    def crash_kernel(self) -> float:
+        """Panic, a second after the shell has answered."""
+        return self._leave_behind("echo c > /proc/sysrq-trigger")
+
+    def freeze(self) -> float:
+        """Starve everything, systemd too, by loops that no scheduler interrupts."""
+        hogs = "for cpu in $(seq $(nproc)); do chrt -f 99 sh -c 'while :; do :; done' & done; wait"
+        return self._leave_behind(f"echo -1 > /proc/sys/kernel/sched_rt_runtime_us; {hogs}")
+
+    def _leave_behind(self, command: str) -> float:
+        self._parts.must(f'nohup sh -c "sleep 1; {command}" >/dev/null 2>&1 &')
+        return time.monotonic() + 1.0
+
+    def memory_mib(self) -> float:
+        """Proportional set size of everything in the unit."""
+        out = self._parts.must(
+            f"for pid in $(cat /sys/fs/cgroup/system.slice/{UNIT}.service/cgroup.procs); do "
+            "grep ^Pss: /proc/$pid/smaps_rollup; done"
+        )
+        return sum(int(line.split()[1]) for line in out) / 1024
+
+    def cpu_s(self) -> float:
+        """Processor time of everything in the unit."""
+        return int(self._parts.must(f"systemctl show {UNIT} -P CPUUsageNSec")[0]) / 1e9
+
+    def set_clock(self, utc_s: float, *, synced: bool) -> None:
+        """Step the wall clock; the kernel calls a clock that was set by hand not synchronised."""
+        mark = f"mkdir -p $(dirname {SYNCHRONISED}); touch {SYNCHRONISED}" if synced else f"rm -f {SYNCHRONISED}"
+        self._parts.must(f"systemctl stop systemd-timesyncd; date -u -s @{utc_s:.3f}; {mark}")
+
+    def fill(self) -> None:
+        """Leave the panel's user no room."""
+        self._parts.must(f"fallocate -l $(($(df --output=avail -B1 {STATE} | tail -1))) {FILLER}; touch {FILLER}")
+
+    def empty(self) -> None:
+        """Give the room back."""
+        self._parts.must(f"rm -f {FILLER}")
+
+    def log(self) -> str:
+        """The unit's journal since the test began."""
+        return "\n".join(self._parts.must(f"journalctl --unit {UNIT} --output short-monotonic --lines 400", PATIENCE_S))
+
+    def _drop_in(self) -> str:
+        if not self._parts.table.steps:
+            return "[Service]\n"
+        tty = f"StandardOutput=tty\nTTYPath={self._parts.table.steps}\n"
+        return f"[Service]\n{tty}ExecStart=\nExecStart={PROGRAM} --json-steps\n"
