@@ -34,6 +34,11 @@ RANDOM_FROM = 2**40
 _RANDOM_SPAN = 2**48
 _NEXT_SPAN = 2**40
 """Of a panel that is in the random region already: thousands of such starts fit in."""
+_AHEAD_MAX_S = 86_400
+"""As far as quick starts, and what a damaged ring may hide, can bring an epoch before the clock."""
+_STEP_SPAN = 2**32
+"""Of a step without a clock: two starts from one backup meet with a chance of one in four thousand million, and there
+is room for four million steps."""
 _TAIL_MARGIN = 1000
 """Epochs that a damaged end of the ring may have hidden."""
 
@@ -122,25 +127,29 @@ def _slot(image: bytes, offset: int) -> int | None:
     return int(epoch)
 
 
-def next_epoch(last: int, utc_s: float, random53: Callable[[], int], *, slots_sound: bool, ring_sound: bool) -> int:
+def next_epoch(last: int, clock_s: float, random53: Callable[[], int], *, slots_sound: bool, ring_sound: bool) -> int:
     """The epoch after `last`, the highest one that could be read.
 
-    A state folder put back from a backup has forgotten the starts after it: a clock that can be right lifts the epoch
-    above theirs, which were never ahead of it by more than a few. It never lowers one.
+    A state folder put back from a backup has forgotten the starts after it, and cannot know. A clock that is right
+    lifts the epoch above theirs, which were never ahead of it by more than a few. Without one, every start takes a step
+    of its own length at random, so that those after the backup hit upon no epoch of those before. It never lowers one.
 
     Args:
         last: 0 when there was none.
-        utc_s: Wall clock, for a panel that has lost its memory, or a part of it.
+        clock_s: Seconds since 1970 if a time source stands behind them, else 0: a board without a battery wakes at
+            the hour at which it was saved, time and again.
         random53: A number from 0 to 2**53-1.
         slots_sound: Whether both slots could be read.
         ring_sound: Whether nothing is missing in the ring before its end.
     """
-    clock = int(utc_s) if PLAUSIBLE_FROM_S <= utc_s < PLAUSIBLE_TO_S else 0
-    if last and (slots_sound or ring_sound):
-        return min(max(last + 1 if slots_sound else last + 1 + _TAIL_MARGIN, clock), SEQ_MAX)
-    if clock:
-        return min(max(last + 1, clock), SEQ_MAX)
-    return random_epoch(last, random53)
+    clock = int(clock_s) if PLAUSIBLE_FROM_S <= clock_s < PLAUSIBLE_TO_S else 0
+    certain = last > 0 and (slots_sound or ring_sound)
+    if not (certain or clock):
+        return random_epoch(last, random53)
+    least = last + 1 + (_TAIL_MARGIN if certain and not slots_sound else 0)
+    if not clock or last > clock + _AHEAD_MAX_S:
+        least += random53() % _STEP_SPAN
+    return min(max(least, clock), SEQ_MAX)
 
 
 def random_epoch(last: int, random53: Callable[[], int]) -> int:

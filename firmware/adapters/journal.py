@@ -166,8 +166,9 @@ class Journal:
             return
         slots = self._epochs.load()
         last = max(mounted.epoch, slots.epoch)
-        utc_s, ring_sound = self._clock.now().utc_s, self._alarms.ring.is_sound
-        if not self._save_epoch(next_epoch(last, utc_s, random53, slots_sound=slots.sound, ring_sound=ring_sound)):
+        now, ring_sound = self._clock.now(), self._alarms.ring.is_sound
+        clock_s = now.utc_s if now.synced else 0.0
+        if not self._save_epoch(next_epoch(last, clock_s, random53, slots_sound=slots.sound, ring_sound=ring_sound)):
             # The next start cannot know of this one: counting on would give both the same number.
             self._epoch = random_epoch(last, random53)
             self._alarms.announce(self._epoch)

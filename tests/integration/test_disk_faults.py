@@ -236,7 +236,7 @@ def test_without_a_disk_at_the_first_start_the_panel_runs_from_memory(disk, faul
     assert TroubleOver("journal") in bench.facts
     later = again(disk)
     assert later.recovery.reports == (press,)
-    assert later.recovery.epoch == bench.recovery.epoch + 1
+    assert later.recovery.epoch > bench.recovery.epoch
     assert later.journal.backlog.take(3) == [status]
 
 
@@ -287,7 +287,7 @@ def test_a_disk_that_becomes_writable_takes_everything_and_counts_on(disk):
     assert TroubleOver("journal") in bench.facts
     later = again(disk)
     assert later.recovery.reports == (*reports[1:], press)
-    assert later.recovery.epoch == bench.recovery.epoch + 1
+    assert later.recovery.epoch > bench.recovery.epoch
     waiting = later.journal.backlog.take(99)
     assert waiting[-1] == status
     assert taken[0] not in waiting

@@ -114,8 +114,9 @@ LIMITS = """## What is not promised
   comes back as unfinished; receivers know its identity.
 - Files deleted under a running panel are noticed within ten seconds and written again from memory. A cut of the power
   within these ten seconds takes what had been in them.
-- A panel whose wall clock was never right, and whose state folder is restored from an old backup, counts on from what
-  it remembers: its identities are used again. The desk warns that the epoch fell back.
+- A panel whose clock was never right, and whose state folder is restored from an old backup, takes epochs at random
+  above the backup's. Two of them meet with a chance of one in four thousand million; it may lie below one that the desk
+  has seen, and the desk then warns that the epoch fell back.
 """
 PEERS_HEAD = """## The same cuts, counted for others
 

@@ -27,9 +27,10 @@ class HandClock:
     def __init__(self, mono_s: float = 100.0, utc_s: float = UTC_S) -> None:
         self.mono_s = mono_s
         self.utc_s = utc_s
+        self.synced = True
 
     def now(self) -> Instant:
-        return Instant(self.mono_s, self.utc_s, synced=True)
+        return Instant(self.mono_s, self.utc_s, self.synced)
 
 
 class Bench:

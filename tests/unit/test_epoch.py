@@ -1,3 +1,4 @@
+import random
 from pathlib import Path
 
 import pytest
@@ -75,13 +76,37 @@ def test_a_file_that_was_deleted_is_made_again_with_the_epoch():
 
 
 @pytest.mark.parametrize("utc_s", [0.0, PLAUSIBLE_FROM_S - 1, PLAUSIBLE_TO_S, -1e12])
-def test_counting_goes_on_by_one_under_a_clock_that_cannot_be_right(utc_s):
-    assert after(41, utc_s=utc_s) == 42
+def test_under_no_clock_a_start_takes_a_step_at_random(utc_s):
+    assert after(41, utc_s=utc_s) == 42 + 5
 
 
-@pytest.mark.parametrize("last", [int(NOW_S), int(NOW_S) + 50, RANDOM_FROM + 7])
-def test_counting_goes_on_by_one_under_a_clock_that_is_behind(last):
+@pytest.mark.parametrize("last", [int(NOW_S), int(NOW_S) + 50])
+def test_counting_goes_on_by_one_when_starts_are_quicker_than_the_clock(last):
     assert after(last) == last + 1
+
+
+def test_far_before_a_clock_that_is_right_the_steps_are_random():
+    assert after(RANDOM_FROM + 7) == RANDOM_FROM + 8 + 5
+
+
+def test_a_step_is_bounded_so_that_millions_fit():
+    step = next_epoch(41, 0.0, lambda: SEQ_MAX, slots_sound=True, ring_sound=True) - 41
+    assert step <= 2**32
+    assert SEQ_MAX // step > 1_000_000
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_backup_without_any_clock_uses_none_of_the_epochs_again_that_it_forgot(seed):
+    rng = random.Random(seed)
+
+    def start(last):
+        return next_epoch(last, 0.0, lambda: rng.getrandbits(53), slots_sound=True, ring_sound=True)
+
+    backup = epoch = start(start(0))
+    forgotten = [epoch := start(epoch) for _ in range(200)]
+    later = [backup := start(backup) for _ in range(200)]
+    assert not set(forgotten) & set(later)
+    assert later == sorted(later)
 
 
 def test_a_backup_that_forgot_the_starts_after_it_uses_none_of_their_epochs_again():
@@ -92,7 +117,7 @@ def test_a_backup_that_forgot_the_starts_after_it_uses_none_of_their_epochs_agai
 
 
 def test_without_the_slots_a_margin_covers_what_a_damaged_end_may_hide():
-    assert after(41, utc_s=0.0, slots=False) == 41 + 1 + 1000
+    assert after(41, utc_s=0.0, slots=False) == 41 + 1 + 1000 + 5
     assert after(int(NOW_S), slots=False) == int(NOW_S) + 1 + 1000
 
 
