@@ -6,7 +6,9 @@ Run alone: `python tests/bench/bench_panel.py [--quick]`.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import math
+import os
 import pathlib
 import queue
 import random
@@ -30,6 +32,7 @@ from rigs.tls import Authority
 
 from firmware.adapters.journal import Journal
 from firmware.adapters.mqtt_pipe import MqttPipe
+from firmware.adapters.ring_files import REAL
 from firmware.app import App, Parts, board_spec
 from firmware.config import Config, JournalConfig, PanelConfig, PathConfig, ReceiverConfig, TlsConfig, ZoneConfig
 from firmware.core.effects import Progress, Store
@@ -44,11 +47,14 @@ from hal.clock import SystemClock
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from firmware.adapters.ring_files import Disk
+
 HOLD_S = 0.030
 BACKLOG = 10_000
 ZONES = 50
 NOBODY = 0x10
 STORM_ZONES = 20
+SLOW_DISK_S = 0.050
 SWITCH_S = 0.001
 """As `gatebooth run` sets it."""
 STORM_MEDIA = "[media]\nclip_s = 2.0\npre_roll_s = 5.0\n"
@@ -59,7 +65,7 @@ REPORT_BYTES = 850
 class Booth:
     """The real application with threads in this process, on the simulated board, with many buttons."""
 
-    def __init__(self, folder: pathlib.Path, port: int, zones: int) -> None:
+    def __init__(self, folder: pathlib.Path, port: int, zones: int, disk: Disk = REAL) -> None:
         self.folder = folder
         self.config = Config(
             panel=PanelConfig("p1", folder / "state", "mock", key_file=folder / "panel.key"),
@@ -80,6 +86,7 @@ class Booth:
             random01=random.random,
             random53=lambda: secrets.randbits(53),
             watch=self._watch,
+            disk=disk,
         )
         self.app = App(self.config, parts)
         self._owner = threading.Thread(target=self.app.owner.run, daemon=True)
@@ -100,16 +107,31 @@ class Booth:
         self.board.loops[f"z{zone}"].press()
         return edge_s
 
-    def until(self, step: Step, zone: str) -> tuple[float, ReportId]:
-        """Await a step of a zone; when the panel learnt of it, and of which report."""
+    def until(self, step: Step, zone: str, *others: Step) -> tuple[float, ReportId]:
+        """Await a step of a zone, or one of others; when the panel learnt of it, and of which report."""
         while True:
             at_s, progress = self.steps.get(timeout=30)
-            if progress.step is step and progress.zone == zone:
+            if progress.step in (step, *others) and progress.zone == zone:
                 return at_s, progress.id
 
     def _watch(self, effect) -> None:
         if isinstance(effect, Progress):
             self.steps.put((self.clock.now().mono_s, effect))
+
+
+class SlowDisk:
+    """The real disk, whose synchronous writes last as long as an SD card's from `slow_s` on.
+
+    Synchronization: any thread.
+    """
+
+    def __init__(self) -> None:
+        self.slow_s = 0.0
+        self.calls = dataclasses.replace(REAL, pwrite=self._pwrite)
+
+    def _pwrite(self, fd: int, data: bytes, offset: int) -> int:
+        time.sleep(self.slow_s)
+        return os.pwrite(fd, data, offset)
 
 
 @contextlib.contextmanager
@@ -197,6 +219,64 @@ def measure_puback(presses: int) -> list[Row]:
         row_of("end of the 30 ms hold → PUBACK, durable", held, "ms", ratio=quantile(held, 0.5) / peer,
                note="with the timer's wake-up and the decision"),
     ]  # fmt: skip
+
+
+def measure_accepted() -> list[Row]:
+    """Press (debounced) → accepted, which is stored or answered by the broker: slow disk, dead link, both."""
+    sys.setswitchinterval(SWITCH_S)
+    alive, dead = _accepted(SLOW_DISK_S, link=True), _accepted(SLOW_DISK_S, link=False)
+    quick, writes = _accepted(0.0, link=False), _write_ms()
+    disk = f"{SLOW_DISK_S * 1000:.0f} ms disk"
+    over = quantile(dead, 0.5) - SLOW_DISK_S * 1000
+    rest = quantile(quick, 0.5) - quantile(writes, 0.5)
+    return [
+        row_of(f"press decided → accepted, {disk}, link alive", alive, "ms", limit="≤ 5 ms",
+               note="the PUBACK is first"),
+        row_of(f"press decided → accepted, {disk}, link dead", dead, "ms", limit="one synchronous write",
+               note=f"the write's own {SLOW_DISK_S * 1000:.0f} ms and {over:.2f} ms"),
+        row_of("one synchronous write of 1 KiB, this disk", writes, "ms", note="O_DSYNC into a preallocated file"),
+        row_of("press decided → accepted, this disk, link dead", quick, "ms",
+               note=f"the write and {rest:.2f} ms: hand-over, packing, fact back"),
+    ]  # fmt: skip
+
+
+def _accepted(slow_s: float, *, link: bool) -> list[float]:
+    took = []
+    disk = SlowDisk()
+    with (
+        bench() as (folder, broker, _, _),
+        listener(broker.port),
+        Booth(folder, broker.port, ZONES, disk.calls) as booth,
+    ):
+        for zone in range(ZONES):
+            if zone == 1 and not link:
+                broker.kill()
+            booth.press(zone)
+            decided_s, report = booth.until(Step.RAISED, f"z{zone}")
+            accepted_s, _ = booth.until(Step.STORED, f"z{zone}", Step.BROKERED)
+            if zone:  # the first waits for the connection
+                took.append((accepted_s - decided_s) * 1000)
+            if link:
+                booth.app.inbox.post(Receipt("110", report, Step.RECEIVED, ""))
+            time.sleep(2 * SLOW_DISK_S)  # the disk has done with it
+            disk.slow_s = slow_s
+    return took
+
+
+def _write_ms() -> list[float]:
+    took = []
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as folder:
+        path = pathlib.Path(folder) / "ring"
+        path.write_bytes(bytes(1 << 20))
+        os.sync()
+        fd = os.open(path, os.O_WRONLY | os.O_DSYNC)
+        for number in range(200):
+            time.sleep(HOLD_S)
+            began = time.monotonic()
+            os.pwrite(fd, bytes(1024), number * 1024)
+            took.append((time.monotonic() - began) * 1000)
+        os.close(fd)
+    return took
 
 
 def fill(folder: pathlib.Path, count: int) -> None:
@@ -309,6 +389,7 @@ def measure(*, quick: bool = False) -> list[Row]:
     share = 0.2 if quick else 1.0
     return [
         *measure_puback(math.ceil(400 * share)),
+        *measure_accepted(),
         *measure_storm(math.ceil(6 * share)),
         *measure_start(math.ceil(20 * share)),
         *measure_idle(5 if quick else 30),
