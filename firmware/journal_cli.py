@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, assert_never
 
 from firmware.adapters.journal import FOLDER
+from firmware.adapters.journal_events import GAP_CODE
 from firmware.adapters.journal_reader import Gap, JournalReader, Kept, Row, Start
 from firmware.config_file import ConfigError, load
-from firmware.core.report import Mark, ReportId
+from firmware.core.report import Mark, Report, ReportId, Scalar
 from firmware.core.words import pick
 from firmware.language import language
 from firmware.receiver.words import Words
@@ -41,7 +42,8 @@ _TEXTS = {
     "drill": ("演练", "drill"),
     "covert": ("静默", "silent"),
     "start": ("主机启动，纪元 {epoch}", "panel started, epoch {epoch}"),
-    "gap": ("丢弃 {count} 条：{first} 至 {last}", "{count} reports dropped: {first} to {last}"),
+    "gap": ("较早的报告已被丢弃", "older reports were dropped"),
+    "gap-of": ("丢弃 {count} 条：{first} 至 {last}", "{count} reports dropped: {first} to {last}"),
     "unset": ("时钟未校准", "clock not set"),
     "no-config": (
         "没有 {file}：请用 --config 指定主机的配置文件，或用 --dir 指定状态文件夹",
@@ -103,7 +105,8 @@ def main(args: argparse.Namespace) -> int:
             _let_in(config, args.key_file)
         folder = _folder(config, args.dir)
         spoken = args.lang or (config.panel.language if config else language(None))
-        show = _json_line if args.json else _TextLines(spoken)
+        names = _Names(plain=args.covert)
+        show = _JsonLines(names) if args.json else _TextLines(spoken, names)
         _print(JournalReader(folder), show, covert=args.covert, follow=args.follow)
     except ConfigError as error:
         sys.stderr.write(f"{error}\n")
@@ -169,47 +172,81 @@ def _news(before: Row | None, row: Row) -> list[Row | Mark | ReportId]:
     return [*fresh, row.report.id] if row.finished and not before.finished else fresh
 
 
+class _Names:
+    """What reports are called in a listing: by a running count of its own.
+
+    Identities have numbers that the panel counts; where one is missing there was a report that is not shown.
+
+    Args:
+        plain: Whether identities are shown all the same, since nothing is left out.
+    """
+
+    def __init__(self, *, plain: bool) -> None:
+        self.plain = plain
+        self._counts: dict[ReportId, int] = {}
+
+    def of(self, identity: ReportId) -> str | int:
+        """The name of a report that is shown."""
+        return str(identity) if self.plain else self._counts.setdefault(identity, len(self._counts) + 1)
+
+    def known(self, identity: ReportId | None) -> str | int | None:
+        """The name of a report that was perhaps shown."""
+        if identity is None or self.plain:
+            return None if identity is None else str(identity)
+        return self._counts.get(identity)
+
+    def detail(self, report: Report) -> dict[str, Scalar]:
+        """A report's detail; of dropped reports neither numbers nor how many: silent ones are among them."""
+        return dict(report.detail) if self.plain or report.code != GAP_CODE else {}
+
+
 # ---- JSON
 
 
-def _json_line(part: Row | Mark | ReportId) -> str:
-    # ASCII: whatever a receiver or a command wrote into a text must not stop the listing.
-    return json.dumps(_object(part))
+class _JsonLines:
+    """One JSON object a line, for programs."""
 
+    def __init__(self, names: _Names) -> None:
+        self._names = names
+        self._key = "id" if names.plain else "n"
 
-def _object(part: Row | Mark | ReportId) -> dict[str, Any]:
-    match part:
-        case Kept():
-            return _kept_object(part)
-        case Gap(first, last, count):
-            return {"kind": "gap", "first": str(first), "last": str(last), "count": count}
-        case Start(epoch):
-            return {"kind": "start", "epoch": epoch}
-        case Mark():
-            return {"kind": "mark", "id": str(part.id), **_mark_object(part)}
-        case ReportId():
-            return {"kind": "finish", "id": str(part)}
-        case _:
-            assert_never(part)
+    def __call__(self, part: Row | Mark | ReportId) -> str:
+        # ASCII: whatever a receiver or a command wrote into a text must not stop the listing.
+        return json.dumps(self._object(part))
 
+    def _object(self, part: Row | Mark | ReportId) -> dict[str, Any]:
+        match part:
+            case Kept():
+                return self._kept(part)
+            case Gap(first, last, count):
+                run = {"first": str(first), "last": str(last), "count": count} if self._names.plain else {}
+                return {"kind": "gap", **run}
+            case Start(epoch):
+                return {"kind": "start", "epoch": epoch}
+            case Mark():
+                return {"kind": "mark", self._key: self._names.of(part.id), **_mark_object(part)}
+            case ReportId():
+                return {"kind": "finish", self._key: self._names.of(part)}
+            case _:
+                assert_never(part)
 
-def _kept_object(kept: Kept) -> dict[str, Any]:
-    report = kept.report
-    return {
-        "kind": "report",
-        "id": str(report.id),
-        "class": report.cls.value,
-        "code": report.code,
-        "event": report.kind.en,
-        "zone": report.zone,
-        **_times(report.raised),
-        "incident": None if report.incident is None else str(report.incident),
-        "covert": report.covert,
-        "drill": report.drill,
-        "detail": dict(report.detail),
-        "marks": [_mark_object(mark) for mark in kept.marks],
-        "finished": kept.finished,
-    }
+    def _kept(self, kept: Kept) -> dict[str, Any]:
+        report = kept.report
+        return {
+            "kind": "report",
+            self._key: self._names.of(report.id),
+            "class": report.cls.value,
+            "code": report.code,
+            "event": report.kind.en,
+            "zone": report.zone,
+            **_times(report.raised),
+            "incident": self._names.known(report.incident),
+            "covert": report.covert,
+            "drill": report.drill,
+            "detail": self._names.detail(report),
+            "marks": [_mark_object(mark) for mark in kept.marks],
+            "finished": kept.finished,
+        }
 
 
 def _mark_object(mark: Mark) -> dict[str, Any]:
@@ -236,8 +273,9 @@ def _moment(at: Instant) -> datetime | None:
 class _TextLines:
     """Lines for a person, in one language, times as on the wall."""
 
-    def __init__(self, spoken: str) -> None:
+    def __init__(self, spoken: str, names: _Names) -> None:
         self._spoken = spoken
+        self._names = names
         self._words = Words(spoken)
 
     def __call__(self, part: Row | Mark | ReportId) -> str:
@@ -249,26 +287,32 @@ class _TextLines:
             case Kept():
                 return [self._report(part), *(self._mark(mark) for mark in part.marks)]
             case Gap(first, last, count):
-                return [self._say("gap", first=first, last=last, count=count)]
+                return [self._say("gap-of" if self._names.plain else "gap", first=first, last=last, count=count)]
             case Start(epoch):
                 return [self._say("start", epoch=epoch)]
             case Mark():
-                return [f"{part.id}", self._mark(part)]
+                return [self._name(part.id), self._mark(part)]
             case ReportId():
-                return [f"{part}  [{self._say('finished')}]"]
+                return [f"{self._name(part)}  [{self._say('finished')}]"]
             case _:
                 assert_never(part)
 
     def _say(self, key: str, **values: object) -> str:
         return _say(self._spoken, key, **values)
 
+    def _name(self, identity: ReportId) -> str:
+        name = self._names.of(identity)
+        return name if isinstance(name, str) else f"#{name}"
+
     def _report(self, kept: Kept) -> str:
         report = kept.report
         event = self._words.event(report.kind.zh, report.kind.en)
         flags = [("drill", report.drill), ("covert", report.covert), ("finished", kept.finished)]
         tags = "".join(f"  [{self._say(name)}]" for name, on in flags if on)
-        detail = f"  {self._words.detail(report.detail)}" if report.detail else ""
-        return f"{self._time(report.raised)}  {report.code} {event}  {report.zone or '-'}  {report.id}{tags}{detail}"
+        told = tuple(self._names.detail(report).items())
+        detail = f"  {self._words.detail(told)}" if told else ""
+        name = self._name(report.id)
+        return f"{self._time(report.raised)}  {report.code} {event}  {report.zone or '-'}  {name}{tags}{detail}"
 
     def _mark(self, mark: Mark) -> str:
         person = f" ({mark.person})" if mark.person else ""
