@@ -141,9 +141,9 @@ class Talker:
                 break
         return reached()
 
-    def linger(self) -> None:
+    def linger(self, span_s: float = LINGER_S) -> None:
         """Take in what may still come to somebody who should hear nothing."""
-        end = time.monotonic() + LINGER_S
+        end = time.monotonic() + span_s
         self.wait(lambda: time.monotonic() > end)
 
     def await_all(self, wanted: set[tuple[str, bytes]]) -> None:
@@ -204,6 +204,14 @@ class House:
             assert self.people[speaker].say(topic, word)
             for listener in listeners:
                 self.people[listener].await_all({(topic, word)})
+        self._linger()
+
+    def await_anyone(self, wanted: set[tuple[str, bytes]]) -> None:
+        """Wait until all of it has come to somebody: a broker promises no order between two topics."""
+        deadline = time.monotonic() + PATIENCE_S
+        while missing := wanted - {letter for person in self.people.values() for letter in person.heard}:
+            assert time.monotonic() < deadline, f"came to nobody: {missing}"
+            self._linger()
 
     def heard(self, payload: bytes) -> list[tuple[str, str]]:
         """Who has heard it, and under which topic."""
@@ -214,6 +222,10 @@ class House:
     def close(self) -> None:
         """Everybody goes."""
         self._all.close()
+
+    def _linger(self) -> None:
+        for person in self.people.values():
+            person.linger(LINGER_S / len(self.people))
 
 
 def password(user: str) -> str:
