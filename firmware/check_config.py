@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import socket
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from firmware.adapters.mqtt_client import connect_options
 from firmware.adapters.pipe import PipeError
 from firmware.config_file import ConfigError, Use, check_files, load, named_files
-from firmware.config_paths import MQTT, carries
+from firmware.config_paths import MQTT, carries, is_address
 from firmware.config_words import say
 from firmware.core.chinese import chinese
 from firmware.core.path import ECHO_S
@@ -85,6 +86,12 @@ def notes(config: Config, spoken: str) -> list[str]:
         if receiver.key_file is None
     ]
     found += [say(spoken, "unencrypted", name=path.name) for path in config.path if path.tls is None and not path.dc09]
+    there = {name for _, name in socket.if_nameindex()}
+    found += [
+        say(spoken, "bind-absent", name=path.name, bind=path.bind, known=", ".join(sorted(there)))
+        for path in config.path
+        if path.bind and not is_address(path.bind) and path.bind not in there
+    ]
     clear = [path.name for path in config.path if path.dc09 and path.dc09.key_file is None]
     found += [say(spoken, "dc09-clear", name=name) for name in clear]
     found += _pace(config, spoken)

@@ -71,6 +71,10 @@ WORDS: dict[str, tuple[str, str]] = {
         "path {name}：bind = {bind!r} 不是本机地址；请填如 192.168.8.7，或填接口名",
         "path {name}: bind = {bind!r} is no machine's address; write it as 192.168.8.7, or name the interface",
     ),
+    "bind-absent": (
+        "路径 {name}：这台机器上现在没有接口 {bind}；现有 {known}",
+        "path {name}: there is no interface {bind} on this machine now; there are {known}",
+    ),
     "dc09-missing": (
         'path {name}：kind = "dc09" 需要表 [path.dc09]，至少写上 account 和 receiver',
         'path {name}: kind = "dc09" needs a table [path.dc09] with account and receiver',

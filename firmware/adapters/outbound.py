@@ -108,6 +108,7 @@ class Outbound:
                 failure = self._call(waiting.popleft(), source, now_s) or failure
                 next_s = now_s + (NEXT_S if waiting else AGAIN_S if hurried else math.inf)
             for call in self._settled(min(next_s, end_s) - time.monotonic()):
+                del self._running[call.sock.fileno()]
                 code = call.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
                 if not code:
                     return call
@@ -139,7 +140,7 @@ class Outbound:
         for fd in self._running:
             poll.register(fd, select.POLLOUT)
         ready = poll.poll(max(0, math.ceil(timeout_s * 1000))) if self._running else []
-        return [self._running.pop(fd) for fd, _ in ready]
+        return [self._running[fd] for fd, _ in ready]
 
     # ── the way out ────────────────────────────────────────────────────────────────────────────────────────────────
 

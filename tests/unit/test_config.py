@@ -294,6 +294,14 @@ def test_a_host_is_a_name_or_an_address_of_either_kind(host):
     assert parse(GOOD.replace("broker.example", host).encode(), "x").path[0].host == host
 
 
+def test_check_config_notes_an_interface_that_is_not_there(tmp_path, capsys):
+    file = tmp_path / "panel.toml"
+    for bind, noted in (("wwan99", True), ("lo", False), ("192.0.2.1", False)):
+        file.write_text(GOOD.replace('name = "main"', f'name = "main"\nbind = "{bind}"'))
+        assert main(["check-config", str(file), "--lang", "en"]) == 0
+        assert ("there is no interface wwan99 on this machine now; there are" in capsys.readouterr().out) is noted
+
+
 @pytest.mark.parametrize("bind", ["", "eth0", "wwan0", "enp3s0.7", "192.168.8.7", "fd00::7", "fe80::1%eth0"])
 def test_two_paths_to_one_broker_may_leave_by_the_same_interface(bind):
     path = f'host = "broker.example"\nbind = "{bind}"\n'
