@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import math
 import select
+import socket
 import struct
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +42,8 @@ RECEIVE_MAXIMUM = 65535
 
 _PROTOCOL_ERROR, _BAD_PROTOCOL, _BAD_LOGIN, _NOT_AUTHORISED, _NO_PONG, _TAKEN_OVER = 0x82, 0x84, 0x86, 0x87, 0x8D, 0x8E
 """MQTT 5 reason codes."""
+_CLOSE_WAIT = 8
+"""tcp_info.tcpi_state: the far end has sent its FIN."""
 _RUBBISH = (LookupError, ValueError, TypeError, AttributeError, ArithmeticError, RuntimeError, struct.error)
 """What paho's parser raises on bytes that are no MQTT; all of them end the connection and nothing else."""
 
@@ -72,6 +75,7 @@ class MqttPipe(Pipe):
         self._receive_maximum = RECEIVE_MAXIMUM
         self._notice = ""
         self._last_error = ""
+        self._closed = False
         self._stirred = False
         self._chores_s = 0.0
 
@@ -86,6 +90,7 @@ class MqttPipe(Pipe):
         self._attach(client)
         self._subscribe = subscribe
         self._ready, self._last_error, self._receive_maximum = False, "", RECEIVE_MAXIMUM
+        self._closed = False
         self._notice = self._options.connect(client, now, self._way, hurried=hurried)
         self._client = client
         sock = client.socket()
@@ -203,7 +208,7 @@ class MqttPipe(Pipe):
     def _fail(self, why: str) -> None:
         if self._events and isinstance(self._events[-1], Lost):
             return
-        self._events.append(Lost(f"path {self._config.name}: {why or self._broken()}"))
+        self._events.append(Lost(f"path {self._config.name}: {why or self._broken()}", closed=self._closed))
 
     def _explain_break(self, code: int) -> str:
         where = f"{self._config.host}:{self._config.port}"
@@ -290,7 +295,8 @@ class MqttPipe(Pipe):
             self._fail(f"the broker ended the connection: {reason}")
 
     def _on_socket_close(self, _client: Client, _userdata: Any, sock: Any) -> None:
-        """Ask a TLS connection that the broker refused for the alert: the write that failed on it did not read it."""
+        """See who ended it; ask a TLS connection that the broker refused for the alert, which no write has read."""
+        self._closed = _ended_by_far_end(sock)
         if self._ready or self._config.tls is None:
             return
         try:
@@ -335,6 +341,14 @@ def _explain_refusal(reason: ReasonCode, config: PathConfig) -> str:
             return f"the broker does not speak MQTT {config.protocol}: set path.protocol to the other version"
         case _:
             return f"the broker refuses this panel: {reason}"
+
+
+def _ended_by_far_end(sock: Any) -> bool:
+    """Whether the far end said that it ends the connection: its last word was heard just now."""
+    try:
+        return bool(sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] == _CLOSE_WAIT)
+    except (OSError, ValueError):
+        return False
 
 
 def _more(sock: Any) -> bool:

@@ -126,11 +126,11 @@ class PathActor(abc.ABC, Generic[E]):
             self._told = ""
             self._post(PathUp(self._path))
 
-    def _tell_down(self, why: str) -> None:
-        """Tell it once, and again with another reason."""
+    def _tell_down(self, why: str, *, closed: bool = False) -> None:
+        """Tell it once, and again with another reason; `closed`: the far end itself ended the connection."""
         if why != self._told:
             self._told = why
-            self._post(PathDown(self._path, why))
+            self._post(PathDown(self._path, why, closed))
 
     def _stand(self, what: str, why: str) -> None:
         """Something of this path is out of order, though it may go on; "" when it is not, or not any more."""

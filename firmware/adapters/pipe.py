@@ -73,9 +73,14 @@ class Incoming:
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """The connection is gone, or was refused; the pipe is closed."""
+    """The connection is gone, or was refused; the pipe is closed.
+
+    Attributes:
+        closed: Whether the far end itself ended it, and so was alive until now.
+    """
 
     why: str
+    closed: bool = False
 
 
 PipeEvent = Welcomed | Ready | Answered | Incoming | Lost

@@ -80,7 +80,7 @@ class Uplink(PathActor[PipeEvent]):
     ) -> None:
         super().__init__(config.name, pipe, clock, post)
         self.name = f"uplink {config.name}"
-        self.link = Link(config.window, config.events_hz)
+        self.link = Link(config.window, config.events_hz, config.scatter_s)
         self._panel = panel_id
         self._epoch = epoch
         self._site = site
@@ -189,12 +189,12 @@ class Uplink(PathActor[PipeEvent]):
         self._pipe.close()
         self._lost(f"path {self._path}: the broker owes {what} for too long; connecting anew", overdue=True)
 
-    def _lost(self, why: str, *, overdue: bool = False) -> None:
+    def _lost(self, why: str, *, overdue: bool = False, closed: bool = False) -> None:
         self.link.lost(self._clock.now().mono_s, self._random01(), overdue=overdue)
         self._heart.rest()
         if self._leads and self._backlog is not None:  # a resting path holds nothing of it: another one leads
             self._backlog.give_back()
-        self._tell_down(why)
+        self._tell_down(why, closed=closed)
 
     def _ready(self, event: Ready) -> None:
         self.link.opened(event.receive_maximum, self._clock.now().mono_s)
@@ -220,7 +220,7 @@ class Uplink(PathActor[PipeEvent]):
             case Incoming():
                 self._incoming(event)
             case Lost():
-                self._lost(event.why)
+                self._lost(event.why, closed=event.closed)
             case _:
                 assert_never(event)
 

@@ -90,10 +90,15 @@ class PathUp:
 
 @dataclass(frozen=True, slots=True)
 class PathDown:
-    """A path's connection is gone."""
+    """A path's connection is gone.
+
+    Attributes:
+        closed: Whether the far end itself ended it, and so was alive until now.
+    """
 
     path: str
     why: str
+    closed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

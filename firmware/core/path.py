@@ -16,7 +16,10 @@ REST_BEAT_S = 900.0
 ECHO_S = 9.0
 """A beat after the death comes within 10 s, its echo is awaited for 9 s: together below the 20 s of EN 50136 SP6."""
 AWAY_S = 15.0
-"""A connection that is back within this time was a flap, not a loss."""
+"""A connection that is back within this time was a flap, not a loss. It may have been dead for some seconds already."""
+CLOSED_AWAY_S = BEAT_S + ECHO_S
+"""The same where the far end itself ended the connection: it was alive until then, and a broker that is restarted is
+given all the time there is."""
 
 
 class PathState(enum.StrEnum):
@@ -122,9 +125,9 @@ class Supervision:
         """A beat went out."""
         self._move(name, PathEvent.BEAT, now_s + ECHO_S)
 
-    def away(self, name: str, now_s: float) -> None:
-        """The connection is gone."""
-        self._move(name, PathEvent.AWAY, now_s + AWAY_S)
+    def away(self, name: str, now_s: float, *, closed: bool = False) -> None:
+        """The connection is gone; `closed`: the far end itself ended it."""
+        self._move(name, PathEvent.AWAY, now_s + (CLOSED_AWAY_S if closed else AWAY_S))
 
     def echo(self, name: str) -> bool:
         """A receiver was heard over a path; True when that path was lost before."""

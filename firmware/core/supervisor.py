@@ -128,7 +128,7 @@ class Supervisor:
         if path not in self._ledger.paths_up:
             return [told]
         self._ledger.paths_up.discard(path)
-        self._paths.away(path, now.mono_s)
+        self._paths.away(path, now.mono_s, closed=fact.closed)
         # Whoever connects hurries only for alarms that it holds: not for those that a broker took or refused.
         return [*self._ledger.resend(path), told]
 

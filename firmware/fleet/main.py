@@ -25,7 +25,7 @@ LIMIT = 0.05
 SETTLE_S = PAUSE_CAP_S + 5.0
 """At the end nobody presses any more, and what is pending or away has this long."""
 OF_BROKER = ("seconds", "press_every", "receiver", "no_responder")
-OF_SIMULATION = ("outage", "presses", "silent", "brokers", "connect_rate")
+OF_SIMULATION = ("outage", "presses", "silent", "brokers", "connect_rate", "scatter")
 PANELS_MAX = 1_000_000
 
 
@@ -46,6 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--outage", type=float, metavar="S", help="how long nothing is reached (default: 300)")
     add("--presses", type=int, metavar="N", help="alarms raised meanwhile (default: one in 100 panels)")
     add("--silent", action="store_true", help="packets vanish in the outage; else all connections break at once")
+    add("--scatter", type=float, metavar="S", help="the paths' scatter_s (default: 30)")
     add("--brokers", type=int, metavar="N", help="brokers that share the panels (default: 1)")
     add("--connect-rate", type=float, metavar="N", help="connects a second that a broker takes (default: any number)")
 
@@ -60,6 +61,7 @@ def _fill(args: argparse.Namespace) -> None:
         "presses": args.panels // 100,
         "brokers": 1,
         "connect_rate": math.inf,
+        "scatter": PAUSE_CAP_S,
     }
     for name, value in values.items():
         if getattr(args, name) is None:
@@ -76,7 +78,7 @@ def main(args: argparse.Namespace) -> int:
         return 2
     if not args.simulate:
         return _real(args)
-    plan = Plan(args.panels, args.outage, args.presses, args.silent, args.brokers, args.connect_rate)
+    plan = Plan(args.panels, args.outage, args.presses, args.silent, args.brokers, args.connect_rate, args.scatter)
     tally = play(plan, random.Random(args.seed).random)  # noqa: S311 - repeatable on purpose
     _show(tally, args)
     return _status(tally)
@@ -95,7 +97,12 @@ def _problem(args: argparse.Namespace) -> str:
         return "say either --broker HOST:PORT, for real panels, or --simulate"
     if not 0 <= args.presses <= args.panels:
         return f"--presses {args.presses}: must be 0 to {args.panels}, one a panel"
-    for name, value in (("--outage", args.outage), ("--seconds", args.seconds), ("--connect-rate", args.connect_rate)):
+    for name, value in (
+        ("--outage", args.outage),
+        ("--seconds", args.seconds),
+        ("--connect-rate", args.connect_rate),
+        ("--scatter", args.scatter),
+    ):
         if not value > 0:
             return f"{name} {value:g}: must be above 0"
     if args.brokers < 1:

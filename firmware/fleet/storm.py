@@ -12,8 +12,9 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from firmware.core.link import Alarm, Due, Link, Note, State
-from firmware.core.path import BEAT_S
+from firmware.core.path import BEAT_S, CLOSED_AWAY_S
 from firmware.core.report import Report, ReportId
+from firmware.core.retry import PAUSE_CAP_S
 from firmware.fleet.tally import Tally
 from firmware.sim.clock import WorldClock
 from hal.types import Instant
@@ -47,6 +48,7 @@ class Plan:
         silent: Packets vanish, and every panel has to notice by itself; otherwise all connections break at once.
         brokers: How many.
         connect_rate: Connections a second that one broker takes, the same number as a burst; it refuses what is beyond.
+        scatter_s: Over how long panels without an alarm spread their tries.
     """
 
     panels: int
@@ -55,6 +57,7 @@ class Plan:
     silent: bool = False
     brokers: int = 1
     connect_rate: float = math.inf
+    scatter_s: float = PAUSE_CAP_S
 
 
 @dataclass(slots=True)
@@ -116,7 +119,7 @@ class Booth:
         random01: Callable[[], float],
         outcome: Outcome,
     ) -> None:
-        self.link = Link()
+        self.link = Link(idle_cap_s=plan.scatter_s)
         self._number = number
         self._plan = plan
         self._gate = gate
@@ -270,5 +273,6 @@ def _tally(plan: Plan, outcome: Outcome) -> Tally:
         back=tuple(when_s - plan.outage_s for when_s in outcome.back),
         through=tuple(through),
         pending=plan.presses - len(through),
+        told=None if plan.silent else sum(when_s + 4 * LATENCY_S > CLOSED_AWAY_S for when_s in outcome.back),
         tries=tuple(when_s - plan.outage_s for when_s in outcome.tries if when_s >= plan.outage_s),
     )

@@ -25,6 +25,7 @@ class Tally:
             or after the press, whichever was later.
         pending: Alarms that never got one.
         tries: When a connection was tried, successful or not; empty where that was not counted.
+        told: How many panels told a path loss; None where that was not counted.
     """
 
     panels: int
@@ -33,6 +34,7 @@ class Tally:
     through: tuple[float, ...]
     pending: int
     tries: tuple[float, ...]
+    told: int | None = None
 
     @property
     def peak(self) -> int:
@@ -41,11 +43,13 @@ class Tally:
 
     def figures(self) -> dict[str, float | int]:
         """What is printed; -1 for a time that there is nothing of."""
+        told = {} if self.told is None else {"losses_told": self.told}
         tries = {"peak_tries_per_s": peak(self.tries)} if self.tries else {}
         return {
             "panels": self.panels,
             "lost": self.lost,
             "back": len(self.back),
+            **told,
             "peak_connects_per_s": self.peak,
             "peak_percent": round(100 * self.peak / self.panels, 2),
             **tries,
@@ -63,6 +67,7 @@ WORDS = {
     "panels": "panels",
     "lost": "connections lost",
     "back": "connections back",
+    "losses_told": "panels that told a path loss",
     "peak_connects_per_s": "connects in the worst second",
     "peak_percent": "the same, percent of the panels",
     "peak_tries_per_s": "tries in the worst second",

@@ -233,7 +233,8 @@ class Broker:
         for connection in list(self._connections):
             if not connection.vanished:
                 pause_s = 0.0 if at_once else self.latency_s
-                self.world.after(pause_s, lambda c=connection: c.pipe.arrive(c, Lost(why)))  # type: ignore[misc]
+                lost = Lost(why, closed=not at_once)
+                self.world.after(pause_s, lambda c=connection, lost=lost: c.pipe.arrive(c, lost))  # type: ignore[misc]
             self._end(connection, told=self.mode == "down")
 
     def _end(self, connection: Connection, *, told: bool) -> None:

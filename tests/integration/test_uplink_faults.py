@@ -10,7 +10,7 @@ from rigs.tcp_proxy import TcpProxy
 from rigs.uplink import ListBacklog, UplinkRig
 
 from firmware.adapters.backlog import Wake
-from firmware.core.facts import Brokered, PathDown, PathUp, Refused, Trouble
+from firmware.core.facts import Beat, Brokered, PathDown, PathUp, Refused, Trouble
 from firmware.core.link import ANSWER_S
 
 
@@ -92,6 +92,38 @@ def test_a_frozen_broker_is_noticed_by_the_missing_answer_and_the_alarm_arrives_
     assert rig.expect(Brokered).id == alarm.id
     found = tap.wait(lambda found: len(found) >= 1, kind="report")
     assert {packet.body["seq"] for packet in found} == {alarm.id.seq}
+
+
+def at_rest(rig):
+    deadline_s = time.monotonic() + 15
+    while rig.uplink.link.under_way and time.monotonic() < deadline_s:
+        time.sleep(0.02)
+    assert not rig.uplink.link.under_way
+
+
+def end_in_order(broker):
+    broker.stop()
+
+
+def end_by_kill(broker):
+    broker.kill()
+
+
+@pytest.mark.parametrize("end", [end_in_order, end_by_kill])
+@pytest.mark.parametrize("protocol", ["5", "3.1.1"])
+def test_a_broker_that_ends_is_known_to_have_lived_until_then(end, protocol, broker, start):
+    rig = start(broker.port, protocol=protocol)
+    rig.expect(Beat)
+    at_rest(rig)  # what a broker has not read when it dies turns its goodbye into a reset
+    end(broker)
+    assert rig.expect(PathDown).closed
+
+
+def test_a_connection_that_was_reset_on_the_way_proves_nothing_of_the_broker(proxy, start):
+    rig = start(proxy.port)
+    rig.expect(PathUp)
+    proxy.cut()
+    assert not rig.expect(PathDown).closed
 
 
 def test_a_killed_broker_that_comes_back_gets_the_alarm_of_the_time_between(broker, start):

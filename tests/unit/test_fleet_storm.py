@@ -33,6 +33,18 @@ def test_after_a_broker_s_death_no_second_brings_back_more_than_one_panel_in_twe
     assert max(tally.back) <= PAUSE_CAP_S + ROUND_TRIPS_S
 
 
+@pytest.mark.parametrize("outage_s", [0.2, 2.0])
+def test_spread_over_sixteen_seconds_nobody_tells_a_loss_for_a_restart_and_the_worst_second_has_one_in_twelve(outage_s):
+    tally = storm(outage_s=outage_s, scatter_s=16.0)
+    assert (len(tally.back), tally.told) == (PANELS, 0)
+    assert LIMIT < tally.peak <= PANELS // 12
+
+
+def test_spread_over_half_a_minute_two_in_five_tell_a_loss_for_a_restart():
+    assert 0.35 * PANELS < storm(outage_s=1.0).told < 0.45 * PANELS
+    assert storm(silent=True).told is None
+
+
 @pytest.mark.parametrize("outage_s", OUTAGES_S)
 def test_alarms_do_not_wait_for_the_fleet(outage_s):
     tally = storm(outage_s=outage_s, presses=20)

@@ -363,6 +363,18 @@ def test_a_connection_that_stays_away_is_a_loss_and_one_that_is_back_in_time_is_
     assert len(r.stored("YC", r.pass_time(20))) == 1
 
 
+def test_a_broker_that_ended_the_connection_itself_has_nineteen_seconds_to_be_back():
+    r = echoed()
+    live(r, 60)
+    r.post(f.PathDown("main", "closed", closed=True))
+    assert r.stored("YC", r.pass_time(18)) == []
+    r.post(f.PathUp("main"))
+    r.post(f.Echo("main", "110"))
+    assert r.stored("YK") == []
+    r.post(f.PathDown("main", "closed", closed=True))
+    assert len(r.stored("YC", r.pass_time(20))) == 1
+
+
 def test_the_path_lamp_is_lit_only_while_a_receiver_echoes():
     r = rig()
     assert Role.PATH_LAMP not in shown(r.post(f.PathUp("main")))

@@ -8,7 +8,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from firmware.core.path import AWAY_S, BEAT_S, ECHO_S, PathSpec, PathState, Supervision
+from firmware.core.path import AWAY_S, BEAT_S, CLOSED_AWAY_S, ECHO_S, PathSpec, PathState, Supervision
 
 
 def started(*names):
@@ -66,6 +66,15 @@ def test_a_connection_that_comes_back_in_time_is_no_loss():
     paths.away("wire", 50.0)
     assert not paths.echo("wire")
     assert paths.late(1000.0) == []
+
+
+def test_a_far_end_that_hung_up_itself_is_given_all_of_the_twenty_seconds_but_one():
+    paths = started()
+    paths.echo("wire")
+    paths.away("wire", 50.0, closed=True)
+    assert paths.next_deadline() == 50.0 + CLOSED_AWAY_S <= 50.0 + 20
+    assert paths.late(50.0 + AWAY_S) == []
+    assert paths.late(50.0 + CLOSED_AWAY_S) == ["wire"]
 
 
 def test_an_echo_after_the_loss_is_the_return():
