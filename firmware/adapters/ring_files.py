@@ -38,13 +38,7 @@ def _lock(fd: int) -> None:
 
 
 def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True
-    return True
+    return Path(f"/proc/{pid}").exists()
 
 
 def _make_folder(path: str) -> None:
@@ -346,7 +340,8 @@ class Segment:
         except OSError:
             return False
         if (here.st_ino, here.st_dev) != (there.st_ino, there.st_dev):
-            return self._put_right(self._restore)
+            # What bears the name may be the better copy.
+            return self._put_right(lambda: self._restore(whole=True))
         if there.st_size < self.size:
             return self._put_right(lambda: self._refill(there.st_size))
         return self.fault is not None and self._put_right(self._reopen)
@@ -375,11 +370,13 @@ class Segment:
             return False
         return True
 
-    def _restore(self) -> None:
-        """Make the file anew from what the open descriptor still holds."""
-        image = self.read(self.size, 0).ljust(self.size, b"\0")
+    def _restore(self, *, whole: bool = False) -> None:
+        """Make the file anew from what the open descriptor still holds; from `whole` content only, if so wanted."""
+        content, failure = _read(self._disk, self._fd or -1, self.size)
+        if failure is not None and whole:
+            raise failure
         self._disk.make_folder(str(self.path.parent))
-        create(self._disk, self.path, image)
+        create(self._disk, self.path, content.ljust(self.size, b"\0"))
         self._reopen()
 
     def _refill(self, offset: int) -> None:

@@ -133,6 +133,19 @@ def test_pages_that_can_be_read_later_give_their_alarms_later(disk):
     assert set(again(disk, config=config).recovery.reports) == reports
 
 
+def test_a_file_made_anew_is_not_replaced_by_what_an_old_descriptor_cannot_read_any_more(disk):
+    bench = again(disk)
+    bench.alarm()
+    bench.journal.close()
+    (name,) = files(disk, "alarms-8x4096-0")
+    disk.fault = lambda call, path: errno.EIO if call == "open_write" and path == name else 0
+    later = again(disk)
+    held = bytes(disk.content(name)).rstrip(b"\0")
+    disk.fault = lambda call, path: errno.EIO if call in ("pread", "pwrite") and path == name else 0
+    later.wait(30)
+    assert bytes(disk.content(name)).startswith(held)
+
+
 def test_a_card_that_answers_nothing_at_the_start_gives_everything_when_it_does(disk):
     bench = again(disk)
     reports = [bench.alarm(text="x" * 100) for _ in range(40)]
