@@ -197,7 +197,8 @@ class MediaLink:
         self._captures: dict[ReportId, Capture] = {}
         self._begun: set[ReportId] = set()
         self._sealing: dict[ReportId, None] = {}
-        self._sources = {*SOURCES, *(f"camera {camera.name}" for camera in spec.cameras)}
+        names = [camera.name for camera in spec.cameras]
+        self._sources = {*SOURCES, *(f"{what} {name}" for what in ("camera", "picture") for name in names)}
         self._ledger = Ledger(post, knows_all=True)
         self._start_s = clock.now().mono_s if spec.has_sources else float("inf")
         self._born_s = self._heard_s = 0.0

@@ -50,6 +50,8 @@ camera {}
     摄像头 {}
 camera {} at {}
     摄像头 {}（{}）
+picture {}
+    摄像头 {} 的画面
 microphone
     话筒
 microphone {}

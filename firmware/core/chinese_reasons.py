@@ -98,6 +98,10 @@ what answers is no camera that speaks RTSP; check the port in its URL
     应答的不是 RTSP 摄像头；请检查地址中的端口
 no pictures for {} s; the camera hangs, or the network to it is down
     {} 秒没有图像；摄像头停滞，或网络不通
+its picture is one even surface; is the lens covered, or is it dark?
+    图像是一片均匀的颜色；镜头被遮挡了，还是太暗？
+not one pixel changed for {} s; it hangs: switch it off and on
+    {} 秒内没有一个像素变化；摄像头死机，请断电后重新上电
 no more pictures: {}
     不再有图像：{}
 its address cannot be reached or its name is unknown (input/output error)

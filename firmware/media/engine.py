@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from firmware.core.facts import Trouble, TroubleOver
 from firmware.media.codecs import CodecError
 from firmware.media.course import Course, Plan
+from firmware.media.glance import Glance
 from firmware.media.orders import Begin, End, LiveRuns
 from firmware.media.rings import PictureRing
 from firmware.media.sound import SoundTrack
@@ -72,6 +73,7 @@ class MediaEngine:
         self._post = post
         self._rings = {name: PictureRing(media.pre_roll_s) for name in cameras}
         self._stills = {name: StillMaker(codecs, ring) for name, ring in self._rings.items()}
+        self._glances = {name: Glance(name, codecs, self._complain, self._relent) for name in cameras}
         self._asked: dict[str, list[Course]] = {}
         self._sound = None if sound_hz is None else SoundTrack(sound_hz, media.pre_roll_s, codecs)
         self._courses: dict[ReportId, Course] = {}
@@ -105,10 +107,15 @@ class MediaEngine:
 
     def on_packet(self, camera: str, packet: Packet) -> None:
         """A camera's picture arrived."""
-        picture = self._rings[camera].add(packet)
-        if picture is not None:
-            for course in self._courses.values():
-                course.show(camera, picture)
+        ring = self._rings[camera]
+        picture = ring.add(packet)
+        if picture is None:
+            return
+        for course in self._courses.values():
+            course.show(camera, picture)
+        # Not beside an incident: what it needs comes first, and its stills show what the camera sees.
+        if picture.keyframe and ring.format is not None and not self._courses:
+            self._glances[camera].see(ring.format, picture.data, packet.mono_s)
 
     def on_audio(self, block: AudioBlock) -> None:
         """The microphone's sound arrived."""

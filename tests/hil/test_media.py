@@ -2,8 +2,19 @@
 
 from __future__ import annotations
 
+import time
+
+import pytest
 from hil.api import Can, needs, panel
 from hil.reading import evidence, receipt, release_and_reset
+
+
+def why(desk, source):
+    """Await the report of a trouble; what it says."""
+    found = desk.wait_for(
+        lambda line: line.fields.get("code") == "YX" and line["detail"]["source"] == source, source, time.monotonic()
+    )
+    return found["detail"]["why"]
 
 
 def press_arrives(bench):
@@ -69,3 +80,18 @@ def test_dropped_buffers_leave_gaps_and_no_broken_evidence(bench):
     evidence(bench, "clip", pressed_s)
     sealed = seal(bench)
     assert sealed["missing"] == []
+
+
+@pytest.mark.slow
+@needs(Can.CAMERA_PICTURE)
+@panel(media=True)
+def test_a_black_and_a_frozen_picture_are_told_though_the_stream_is_sound(bench):
+    bench.camera.black()
+    assert "lens covered" in why(bench.house.desk, "picture gate")
+    bench.camera.well()
+    bench.house.desk.no_trouble("picture gate")
+    bench.camera.stand_still()
+    assert "not one pixel changed" in why(bench.house.desk, "picture gate")
+    press_arrives(bench)
+    bench.camera.well()
+    bench.button().release()

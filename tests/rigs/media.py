@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import zlib
 from dataclasses import dataclass, field
 
 import av
@@ -11,7 +12,7 @@ from rigs import pictures
 from firmware.config import MediaConfig
 from firmware.core.effects import Capture
 from firmware.core.report import ReportId
-from firmware.media.codecs import FfmpegCodecs
+from firmware.media.codecs import FfmpegCodecs, Sight
 from firmware.media.engine import MediaEngine
 from firmware.media.orders import Append, Begin, End, Finish, Live, LiveRuns, Open, Whole
 from hal.mock.clock import VirtualClock
@@ -38,6 +39,9 @@ class FakeDecoder:
 
     def jpeg(self):
         return b"\xff\xd8" + self.fed[-1][:8] + b"\xff\xd9"
+
+    def sight(self):
+        return Sight(zlib.crc32(self.fed[-1]), 16, 235)
 
 
 class FakeCodecs:
