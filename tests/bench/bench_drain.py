@@ -46,7 +46,7 @@ WINDOW = 12
 """Places of an uplink's 16 that faults and status reports may take; what the others are given too."""
 READY_S = 30.0
 PRESS_EVERY_S = 0.010
-IDLE_PRESSES = 100
+IDLE_PRESSES = 300
 SWITCH_S = 0.001
 """As `gatebooth run` sets it."""
 UNPACED_HZ = 1e6
