@@ -7,12 +7,14 @@ then sends the same again, for ever. None of the properties means anything to pa
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 import paho.mqtt.client as paho
 
 if TYPE_CHECKING:
     import socket
+    import ssl
     from collections.abc import Callable
 
     from paho.mqtt.enums import MQTTErrorCode
@@ -27,17 +29,26 @@ class SturdyClient(paho.Client):
 
     Attributes:
         dial: Makes the TCP connection, and says how long TLS may take on it; without it paho does both.
+        tls_took_s: How long TLS took on the last connection.
 
     Synchronization: as paho's.
     """
 
     dial: Callable[[], tuple[socket.socket, float]] | None = None
+    tls_took_s = 0.0
 
     def _create_socket_connection(self) -> socket.socket:
         if self.dial is None:
             return super()._create_socket_connection()
         sock, self._connect_timeout = self.dial()
         return sock
+
+    def _ssl_wrap_socket(self, tcp_sock: socket.socket) -> ssl.SSLSocket:
+        began_s = time.monotonic()
+        try:
+            return super()._ssl_wrap_socket(tcp_sock)
+        finally:
+            self.tls_took_s = time.monotonic() - began_s
 
     def _handle_publish(self) -> MQTTErrorCode:
         if self._protocol == paho.MQTTv5:

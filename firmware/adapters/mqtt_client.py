@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from firmware.adapters.names import OutboundError
 from firmware.adapters.pipe import PipeError
+from firmware.core.retry import STEP_S, TRIPS
 from firmware.wire.fields import INBOUND_MAX
 
 if TYPE_CHECKING:
@@ -34,8 +35,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-TLS_S, TLS_TRIPS = 3.0, 4
-"""TLS may take this long, or as long as so many round trips of the length that TCP's own had."""
 TCP_USER_TIMEOUT_MS = 5000
 """Unanswered bytes end the connection after this long, in the kernel (tcp(7))."""
 PACKET_MAX = INBOUND_MAX + 1024
@@ -101,7 +100,9 @@ class ConnectOptions:
             made.username_pw_set(self.username, self.password or None)
         return made
 
-    def connect(self, client: SturdyClient, now: Instant, way: Outbound, *, hurried: bool = False) -> str:
+    def connect(
+        self, client: SturdyClient, now: Instant, way: Outbound, *, hurried: bool = False, step_s: float = STEP_S
+    ) -> str:
         """Connect a fresh client by a way to this host; blocks up to some seconds.
 
         A certificate that only the date speaks against is taken while the wall clock is not synchronised: no alarm may
@@ -115,7 +116,7 @@ class ConnectOptions:
         """
         import ssl
 
-        client.dial = lambda: (way.connect(hurried=hurried), max(TLS_S, TLS_TRIPS * way.took_s))
+        client.dial = lambda: (way.connect(hurried=hurried), max(step_s, TRIPS * way.took_s))
         try:
             if self.tls is None:
                 self._connect(client)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from firmware.adapters.mqtt_client import ConnectOptions, client_id, connect_options, explain_alert
 from firmware.adapters.outbound import Outbound
 from firmware.adapters.pipe import Answered, Incoming, Letter, Lost, Pipe, PipeEvent, Ready, Welcomed
+from firmware.core.retry import STEP_S
 from firmware.wire.fields import INBOUND_MAX
 
 if TYPE_CHECKING:
@@ -79,7 +80,9 @@ class MqttPipe(Pipe):
         self._stirred = False
         self._chores_s = 0.0
 
-    def open(self, subscribe: tuple[str, ...], will: Letter | None, *, hurried: bool = False) -> float:
+    def open(
+        self, subscribe: tuple[str, ...], will: Letter | None, *, hurried: bool = False, step_s: float = STEP_S
+    ) -> float:
         """See `Pipe.open`."""
         self.close()
         now = self._clock.now()
@@ -91,13 +94,13 @@ class MqttPipe(Pipe):
         self._subscribe = subscribe
         self._ready, self._last_error, self._receive_maximum = False, "", RECEIVE_MAXIMUM
         self._closed = False
-        self._notice = self._options.connect(client, now, self._way, hurried=hurried)
+        self._notice = self._options.connect(client, now, self._way, hurried=hurried, step_s=step_s)
         self._client = client
         sock = client.socket()
         self._fd = -1 if sock is None else sock.fileno()
         self._stirred = True
         self._chores_s = now.mono_s + CHORES_S
-        return self._way.took_s
+        return max(self._way.took_s, client.tls_took_s)
 
     def publish(self, token: int, letter: Letter, *, more: bool = False) -> None:
         """See `Pipe.publish`."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+from firmware.core.retry import STEP_S
+
 
 class PipeError(OSError):
     """A connection cannot be made; the message is for the technician: what, where, what to do."""
@@ -92,7 +94,9 @@ class Pipe(Protocol):
     Synchronization: one thread.
     """
 
-    def open(self, subscribe: tuple[str, ...], will: Letter | None, *, hurried: bool = False) -> float:
+    def open(
+        self, subscribe: tuple[str, ...], will: Letter | None, *, hurried: bool = False, step_s: float = STEP_S
+    ) -> float:
         """Begin a new connection, closing the one before; `Ready` or `Lost` follows.
 
         May block for some seconds (name, TCP, TLS).
@@ -101,9 +105,10 @@ class Pipe(Protocol):
             subscribe: Topic filters.
             will: What the broker publishes when the connection breaks; None for a connection that nobody misses.
             hurried: Whether an alarm waits for it.
+            step_s: How long TLS may take, unless TCP was slow too.
 
         Returns:
-            How long the broker took to take the connection, in seconds: a round trip, as measured.
+            How long the broker took for the slower of TCP and TLS, in seconds: what a step takes on this link.
 
         Raises:
             PipeError: No connection; nothing follows.

@@ -178,7 +178,7 @@ class Uplink(PathActor[PipeEvent]):
         gone = encode_gone(panel=self._panel, epoch=self._epoch, key=self._key)
         try:
             will = Letter(topics.health(self._panel), gone, retain=True)
-            took_s = self._pipe.open(subscribe, will, hurried=self.link.hurried)
+            took_s = self._pipe.open(subscribe, will, hurried=self.link.hurried, step_s=self.link.step_s)
         except PipeError as error:
             self._lost(str(error))
         else:

@@ -306,6 +306,11 @@ class Link:
         return bool(self._alarms)
 
     @property
+    def step_s(self) -> float:
+        """How long a step of the connection that begins now may take."""
+        return self._retry.step_s(hurried=self.hurried)
+
+    @property
     def alarms_waiting(self) -> int:
         """Alarms that are not under way."""
         return len(self._alarms)
@@ -330,7 +335,7 @@ class Link:
 
     def _give_up_s(self) -> float:
         if self.state is State.OPENING:
-            return self._moved_s + self._retry.step_s(hurried=self.hurried)
+            return self._moved_s + self.step_s
         if not self._flying:
             return math.inf
         return next(iter(self._flying.values())).sent_s + ANSWER_S * self._patience

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from firmware.adapters.pipe import Answered, Incoming, Letter, Lost, Pipe, PipeError, PipeEvent, Ready
+from firmware.core.retry import STEP_S
 
 if TYPE_CHECKING:
     from firmware.config import PathConfig
@@ -271,7 +272,14 @@ class SimPipe(Pipe):
         self._connection: Connection | None = None
         self._events: list[PipeEvent] = []
 
-    def open(self, subscribe: tuple[str, ...], will: Letter | None, *, hurried: bool = False) -> float:  # noqa: ARG002
+    def open(
+        self,
+        subscribe: tuple[str, ...],
+        will: Letter | None,
+        *,
+        hurried: bool = False,  # noqa: ARG002 - a connection takes its time
+        step_s: float = STEP_S,  # noqa: ARG002 - the same
+    ) -> float:
         """See `Pipe.open`."""
         self.close()
         self._connection = self._broker.connect(self, subscribe, will, self._config.keepalive_s)

@@ -359,13 +359,12 @@ def test_a_key_of_another_certificate_is_told(certificates):
         _options(mixed).tls_context()
 
 
-def test_a_listener_that_never_shakes_hands_is_given_up(listener, certificates, mocker):
-    mocker.patch("firmware.adapters.mqtt_client.TLS_S", 0.3)
+def test_a_listener_that_never_shakes_hands_is_given_up(listener, certificates):
     port = listener.getsockname()[1]
     options = _options(TlsConfig(certificates.ca), port=port)
     began = time.monotonic()
     with pytest.raises(PipeError, match="does not answer in time"):
-        options.connect(options.client("x"), RigClock().now(), Outbound("127.0.0.1", port))
+        options.connect(options.client("x"), RigClock().now(), Outbound("127.0.0.1", port), step_s=0.3)
     assert time.monotonic() - began < 30
 
 

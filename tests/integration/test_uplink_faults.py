@@ -5,11 +5,13 @@ import threading
 import time
 
 import pytest
+from rigs.broker import ServerTls
 from rigs.schema import Tap
 from rigs.tcp_proxy import TcpProxy
 from rigs.uplink import ListBacklog, UplinkRig
 
 from firmware.adapters.backlog import Wake
+from firmware.config import TlsConfig
 from firmware.core.facts import Beat, Brokered, PathDown, PathUp, Refused, Trouble
 from firmware.core.link import ANSWER_S
 
@@ -251,6 +253,17 @@ def test_a_link_of_two_seconds_round_trip_connects_with_an_alarm_waiting_from_th
     alarm = rig.press()
     assert rig.expect(Brokered, timeout_s=30).id == alarm.id
     assert proxy.connections == 1
+
+
+def test_so_does_one_with_tls(make_broker, certificates, start):
+    broker = make_broker(tls=ServerTls(certificates.ca, certificates.server.cert, certificates.server.key))
+    proxy = TcpProxy((broker.host, broker.port))
+    proxy.delay_s = 1.0
+    rig = start(proxy.port, tls=TlsConfig(certificates.ca))
+    rig.press()
+    rig.expect(PathUp, timeout_s=30)
+    assert proxy.connections == 1
+    proxy.close()
 
 
 def test_a_slow_link_that_trickles_still_delivers(broker, tap, proxy, start):

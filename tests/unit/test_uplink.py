@@ -16,6 +16,7 @@ from firmware.core.effects import Health, Lead, Reply, Transmit
 from firmware.core.facts import Beat, Brokered, Echo, PathDown, PathUp, Receipt, Refused, Trouble, TroubleOver
 from firmware.core.link import ALARMS_MAX, ANSWER_S, State
 from firmware.core.report import Report, ReportId, Step
+from firmware.core.retry import STEP_HURRIED_S, STEP_S
 from firmware.wire.beat import Pulse, decode_beat, encode_echo
 from firmware.wire.health import decode_health
 from firmware.wire.receipt import encode_receipt
@@ -42,9 +43,9 @@ class ToldPipe:
         self.together = 0
         self.log = []
 
-    def open(self, subscribe, will, *, hurried=False):
+    def open(self, subscribe, will, *, hurried, step_s):
         self.log.append("open")
-        self.will, self.hurried = will, hurried
+        self.will, self.hurried, self.step_s = will, hurried, step_s
         if self.refusal:
             raise PipeError(self.refusal)
         return 0.0
@@ -120,6 +121,15 @@ def test_nothing_of_paho_or_tls_is_imported_until_a_connection_is_made():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.stdout, done.stderr) == ("[]\n", "")
+
+
+def test_a_connection_hurries_while_an_alarm_waits_and_only_then(rig):
+    rig.pipe.refusal = "no way"
+    rig.uplink.tick()
+    assert (rig.pipe.hurried, rig.pipe.step_s) == (False, STEP_S)
+    rig.press()
+    rig.at(rig.uplink.next_deadline())
+    assert (rig.pipe.hurried, rig.pipe.step_s) == (True, STEP_HURRIED_S)
 
 
 def test_an_alarm_is_published_inside_the_order_s_own_step(rig):
