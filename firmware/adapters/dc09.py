@@ -88,7 +88,7 @@ class Dc09Path(PathActor[LineEvent]):
             raise ValueError(f"path {config.name} has no [path.dc09]")
         super().__init__(config.name, line, clock, post)
         self.name = f"dc09 {config.name}"
-        self.dialer = Dialer(config.dc09.interval_s, config.dc09.answer_s, epoch)
+        self.dialer = Dialer(config.dc09.interval_s, config.dc09.answer_s, epoch, config.scatter_s)
         self.receiver = config.dc09.receiver
         self._settings = config.dc09
         self._caller = wire.Caller(config.dc09.account.upper(), config.dc09.receiver_number, config.dc09.prefix)

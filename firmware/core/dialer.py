@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, assert_never
 
 from firmware.core.calls import STRAY, Answer, Call, Outcome, Verdict, Word
 from firmware.core.link import ALARMS_MAX, Due, LinkError
-from firmware.core.retry import Retry
+from firmware.core.retry import PAUSE_CAP_S, Retry
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -68,6 +68,7 @@ class Dialer:
         answer_s: How long the receiver may take to answer.
         run: The panel's epoch. Each begins at another number, or a receiver could take the first alarm of this run for
             the repetition of one of the last.
+        idle_cap_s: Longest pause while no alarm waits.
 
     Attributes:
         phase: Where the connection stands.
@@ -77,7 +78,7 @@ class Dialer:
     Synchronization: one thread.
     """
 
-    def __init__(self, interval_s: float, answer_s: float, run: int = 0) -> None:
+    def __init__(self, interval_s: float, answer_s: float, run: int = 0, idle_cap_s: float = PAUSE_CAP_S) -> None:
         self.phase = Phase.CLOSED
         self.up = False
         self.doubted = False
@@ -93,7 +94,7 @@ class Dialer:
         self._served = False
         self._late: dict[int, Report] = {}
         self._settled: dict[ReportId, None] = {}
-        self._retry = Retry()
+        self._retry = Retry(idle_cap_s)
         self._moved_s = -math.inf
         self._up_s = -math.inf
         self._test_s = -math.inf

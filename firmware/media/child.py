@@ -259,6 +259,7 @@ class Child:
             post=self._ledger.of("uploader"),
             confirm=self._outlet.confirm,
             random=random.SystemRandom().random,
+            scatter_s=spec.path.scatter_s,
         )
         uploader_worker = Worker(uploader, self._clock, self._ledger.of("uploader"), uploader.wait)
         spool = CountingSpool(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from firmware.adapters.mqtt_pipe import MqttPipe
 from firmware.adapters.pipe import Answered, Incoming, Letter, Lost, PipeError, Ready, Welcomed
 from firmware.core.facts import Trouble, TroubleOver
-from firmware.core.retry import Retry
+from firmware.core.retry import PAUSE_CAP_S, Retry
 from firmware.media.items import Confirmed, Item
 from firmware.media.orders import Live, LiveRuns
 from firmware.media.outbox import WINDOW, WINDOW_LIVE, Outbox
@@ -117,6 +117,7 @@ class Uploader:
         post: Takes troubles.
         confirm: Takes what a receiver confirmed.
         random: A number from 0 to 1, for the pause before a new connection.
+        scatter_s: Longest pause while no incident goes on.
 
     Synchronization: one thread.
     """
@@ -132,6 +133,7 @@ class Uploader:
         post: Callable[[Fact], None],
         confirm: Callable[[Confirmed], None],
         random: Callable[[], float],
+        scatter_s: float = PAUSE_CAP_S,
     ) -> None:
         self._panel = panel
         self._port = port
@@ -144,7 +146,7 @@ class Uploader:
         self._outbox = Outbox()
         self._ready = False
         self._open = False
-        self._retry = Retry()
+        self._retry = Retry(scatter_s)
         self._live = False
         self._fresh_until_s = -NEVER
         self._moved_s = self._lost_s = clock.now().mono_s

@@ -419,6 +419,13 @@ def test_tries_are_scattered_and_then_a_cap_apart_and_near_while_an_alarm_waits(
     assert pauses[4:] == [0.5 * PAUSE_CAP_HURRIED_S] * 4
 
 
+def test_the_longest_pause_is_the_path_s_own():
+    dialer = Dialer(INTERVAL_S, ANSWER_S, idle_cap_s=16.0)
+    dialer.due(0.0)
+    dialer.lost(0.0, 0.5)
+    assert dialer.next_deadline() == 8.0
+
+
 def test_a_new_alarm_brings_the_next_try_forward():
     dialer, now_s = Dialer(INTERVAL_S, ANSWER_S), 0.0
     for _ in range(6):
