@@ -65,7 +65,7 @@ class _Names:
 
     def make(self, source: str, kind: str, time_s: float) -> str:
         end, ms = f"{_UNSAFE.sub('-', source.lower())}-{kind}.{_EXTENSION[kind]}", max(0, round(time_s * 1000))
-        while (name := f"{self.epoch:010d}-{ms:012d}-{end}") in self.taken:
+        while (name := f"{self.epoch:016d}-{ms:012d}-{end}") in self.taken:
             ms += 1
         self.taken.add(name)
         return name

@@ -29,7 +29,7 @@ LOG_MAX = 16 * 2**20
 LENGTH_MAX_MS = 900_000
 """The longest clip with the longest pre-roll, and some."""
 _FOLDER = re.compile(r"(\d{1,16})-(\d{1,16})", re.ASCII)
-_FORM = re.compile(r"\d{10,16}-(?P<ms>\d{12,15})-(?P<source>.+)-(?P<kind>still|clip|sound)\.(jpg|mp4|m4a)", re.ASCII)
+_FORM = re.compile(r"\d{16}-(?P<ms>\d{12,15})-(?P<source>.+)-(?P<kind>still|clip|sound)\.(jpg|mp4|m4a)", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)

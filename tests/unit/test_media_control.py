@@ -34,7 +34,7 @@ SPEC = MediaSpec(
 )
 WORDS = [
     Beat(),
-    EvidenceFile(INCIDENT, "clip", "gate", "0000000003-000000000001-gate-clip.mp4", "ab" * 32, 5),
+    EvidenceFile(INCIDENT, "clip", "gate", "0000000000000003-000000000001-gate-clip.mp4", "ab" * 32, 5),
     EvidenceSealed(INCIDENT, 3, 4000, "cd" * 32, complete=False),
     Trouble("camera gate", "es fehlt: 摄像机", (("url", "x"), ("tries", 3))),
     TroubleOver("microphone"),

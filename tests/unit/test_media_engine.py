@@ -41,7 +41,7 @@ def test_the_first_still_comes_within_a_second_and_then_one_a_second():
 
 def test_names_sort_by_time_also_when_the_clock_began_anew_in_between():
     files = {}
-    for epoch, start_s in ((999, 5000.0), (1_795_344_389, 10.0), (1_795_344_390, 1000.0)):
+    for epoch, start_s in ((999, 5000.0), (1_795_344_389, 10.0), (1_795_344_390, 1000.0), (2**47, 7.0)):
         bench = Bench(cameras=("yard", "gate"), epoch=epoch, start_s=start_s)
         bench.run(8)
         bench.capture()

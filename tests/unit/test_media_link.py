@@ -16,7 +16,7 @@ from firmware.media.control import Beat, CaptureAgain, Lines
 from hal.mock.clock import VirtualClock
 
 SEALED = EvidenceSealed(INCIDENT, 3, 900, "ab" * 32, complete=True)
-FILE = EvidenceFile(INCIDENT, "clip", "gate", "0000000003-000000000001-gate-clip.mp4", "ab" * 32, 5)
+FILE = EvidenceFile(INCIDENT, "clip", "gate", "0000000000000003-000000000001-gate-clip.mp4", "ab" * 32, 5)
 
 
 class PaperChild:

@@ -87,7 +87,7 @@ def clip_orders():
     return orders
 
 
-def whole(name="0000000003-000000001000-gate-still.jpg", incident=INCIDENT, data=JPEG):
+def whole(name="0000000000000003-000000001000-gate-still.jpg", incident=INCIDENT, data=JPEG):
     return Whole(incident, name, "still", "gate", 1.0, data)
 
 
@@ -95,7 +95,12 @@ def test_a_still_is_on_disk_announced_and_offered(rig):
     rig.do(Begin(INCIDENT, again=False), whole())
     (fact,) = rig.facts
     assert fact == EvidenceFile(
-        INCIDENT, "still", "gate", "0000000003-000000001000-gate-still.jpg", hashlib.sha256(JPEG).hexdigest(), len(JPEG)
+        INCIDENT,
+        "still",
+        "gate",
+        "0000000000000003-000000001000-gate-still.jpg",
+        hashlib.sha256(JPEG).hexdigest(),
+        len(JPEG),
     )
     assert (rig.place() / fact.name).read_bytes() == JPEG
     assert (rig.items[0].name, rig.items[0].sha256, rig.items[0].missing) == (fact.name, fact.sha256, {"110"})
@@ -182,11 +187,11 @@ def test_a_recovered_clip_is_playable_and_says_so(tmp_path, clip_orders):
 def test_an_unfinished_incident_that_is_captured_again_stays_open_and_keeps_its_files(tmp_path):
     Rig(tmp_path).do(Begin(INCIDENT, again=False), whole())
     heir = Rig(tmp_path)
-    assert heir.found[0].taken == {INCIDENT: {"0000000003-000000001000-gate-still.jpg"}}
+    assert heir.found[0].taken == {INCIDENT: {"0000000000000003-000000001000-gate-still.jpg"}}
     heir.do(Begin(INCIDENT, again=True))
     heir.pass_time(11.0)
     assert not heir.facts_of(EvidenceSealed)
-    heir.do(whole("0000000003-000000002000-gate-still.jpg"), End(INCIDENT))
+    heir.do(whole("0000000000000003-000000002000-gate-still.jpg"), End(INCIDENT))
     (sealed,) = heir.facts_of(EvidenceSealed)
     assert (sealed.files, sealed.complete) == (2, False)
 
@@ -206,10 +211,10 @@ def test_a_file_is_offered_after_a_restart_until_every_receiver_confirmed_it(tmp
     receivers = ("110", "station")
     rig = Rig(tmp_path, receivers=receivers)
     rig.do(Begin(INCIDENT, again=False), whole(), End(INCIDENT))
-    rig.do(Confirmed(INCIDENT, "0000000003-000000001000-gate-still.jpg", "110"))
+    rig.do(Confirmed(INCIDENT, "0000000000000003-000000001000-gate-still.jpg", "110"))
     heir = Rig(tmp_path, receivers=receivers)
     assert {(item.name, item.missing) for item in heir.items} == {
-        ("0000000003-000000001000-gate-still.jpg", frozenset({"station"})),
+        ("0000000000000003-000000001000-gate-still.jpg", frozenset({"station"})),
         (MANIFEST_NAME, frozenset(receivers)),
     }
     heir.confirm(receivers=receivers)
@@ -229,7 +234,7 @@ def test_a_torn_log_is_passed_over(tmp_path, rubbish):
     log.write_bytes(rubbish + log.read_bytes())
     heir = Rig(tmp_path)
     heir.pass_time(11.0)
-    assert [entry.name for entry in heir.manifest().files] == ["0000000003-000000001000-gate-still.jpg"]
+    assert [entry.name for entry in heir.manifest().files] == ["0000000000000003-000000001000-gate-still.jpg"]
 
 
 def test_a_lost_log_costs_no_file(tmp_path, clip_orders):
@@ -268,7 +273,7 @@ class FullDisk:
 def test_on_a_full_disk_stills_go_on_from_memory_and_the_trouble_says_what_to_do(rig, mocker):
     rig.do(Begin(INCIDENT, again=False))
     mocker.patch("os.write", FullDisk(0))
-    rig.do(whole(), whole("0000000003-000000002000-gate-still.jpg"))
+    rig.do(whole(), whole("0000000000000003-000000002000-gate-still.jpg"))
     (trouble,) = rig.facts_of(Trouble)
     assert trouble.source == "media"
     assert "No space left" in trouble.why
@@ -311,7 +316,7 @@ def test_a_disk_that_stays_full_is_told_once(rig, mocker):
     rig.do(Begin(INCIDENT, again=False))
     mocker.patch("os.write", FullDisk(0))
     for number in range(5):
-        rig.do(whole(f"0000000003-00000000{number}000-gate-still.jpg"))
+        rig.do(whole(f"0000000000000003-00000000{number}000-gate-still.jpg"))
         rig.pass_time(31.0)
     assert len(rig.facts_of(Trouble)) <= 1 + len(rig.facts_of(TroubleOver))
 
@@ -320,7 +325,7 @@ def test_memory_for_stills_is_bounded_and_the_oldest_goes_first(rig, mocker, mon
     monkeypatch.setattr(spools, "MEMORY_MAX", 10_000)
     rig.do(Begin(INCIDENT, again=False))
     mocker.patch("os.write", FullDisk(0))
-    names = [f"0000000003-00000000{number}000-gate-still.jpg" for number in range(5)]
+    names = [f"0000000000000003-00000000{number}000-gate-still.jpg" for number in range(5)]
     rig.do(*(whole(name) for name in names), End(INCIDENT))
     (manifest,) = [item for item in rig.items if item.kind == "manifest"]
     told = decode_manifest(manifest.data)

@@ -88,7 +88,7 @@ def rig():
     return Rig()
 
 
-def item(tmp_path, name="0000000003-000000000001-gate-clip.mp4", data=DATA):
+def item(tmp_path, name="0000000000000003-000000000001-gate-clip.mp4", data=DATA):
     path = tmp_path / name
     path.write_bytes(data)
     sha256 = hashlib.sha256(data).hexdigest()
