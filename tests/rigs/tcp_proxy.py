@@ -56,6 +56,7 @@ class TcpProxy:
         self._parcels: list[_Parcel] = []
         self._number = 0
         self._near: set[socket.socket] = set()
+        self._served: dict[object, int] = {}
         self._free_s = {True: 0.0, False: 0.0}
         self._lock = threading.Lock()
         self._cut = False
@@ -76,7 +77,8 @@ class TcpProxy:
 
     def _run(self) -> None:
         while not self._closing:
-            for key, _ in self._selector.select(self._pause_s()):
+            # Whoever has waited longest comes first: a narrow link is shared, and not taken by one connection.
+            for key, _ in sorted(self._selector.select(self._pause_s()), key=lambda one: self._turn(one[0].fileobj)):
                 sock = key.fileobj
                 assert isinstance(sock, socket.socket)
                 if sock is self._listener:
@@ -90,6 +92,9 @@ class TcpProxy:
         self._drop_all()
         self._listener.close()
         self._selector.close()
+
+    def _turn(self, sock: object) -> int:
+        return self._served.get(sock, 0)
 
     def _pause_s(self) -> float:
         if not self._parcels:
@@ -129,6 +134,7 @@ class TcpProxy:
             self._dead |= {sock, self._peer[sock]}
         else:
             self._depart(data, self._peer[sock], upwards=upwards)
+            self._served[sock] = self._number
 
     def _depart(self, data: bytes, target: socket.socket, *, upwards: bool) -> None:
         self._number += 1
@@ -155,6 +161,7 @@ class TcpProxy:
         for end in (sock, other):
             if end is not None:
                 self._peer.pop(end, None)
+                self._served.pop(end, None)
                 self._near.discard(end)
                 self._selector.unregister(end)
                 _reset(end)
