@@ -51,9 +51,5 @@ def cut_again_and_again(bench, cuts, measure):
 
 @needs(Can.POWER, Can.LINK, Can.STEPS)
 def test_no_accepted_press_is_lost_by_power_cuts_and_every_boot_arms(bench, pytestconfig, measure):
-    cut_again_and_again(bench, pytestconfig.getoption("--bench-cuts"), measure)
-
-
-@needs(Can.HONEST_DISK, Can.POWER, Can.LINK, Can.STEPS)
-def test_no_accepted_press_is_lost_on_a_disk_that_forgets_what_was_not_flushed(bench, pytestconfig, measure):
+    """On a bench that can, with `Can.HONEST_DISK`, the disk forgets at each cut what was not flushed."""
     cut_again_and_again(bench, pytestconfig.getoption("--bench-cuts"), measure)

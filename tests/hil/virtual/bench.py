@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import random
 import threading
 import time
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from hil.api import LID, PATIENCE_S, Change, Touch
+from hil.desk import Heard
 from hil.outputs import moments
 from hil.panel_file import buttons
 from hil.virtual.devices import VirtualCamera, VirtualMicrophone
@@ -24,7 +26,6 @@ if TYPE_CHECKING:
     from hil.virtual.disk import ForgetfulDisk
     from hil.virtual.machine import Machine
 
-CARD: Final = "card0"
 STATE_DIR: Final = "/var/lib/gatebooth"
 
 
@@ -195,7 +196,7 @@ class VirtualLink:
 
     def cut(self) -> None:
         """Pull the cable: the card has no carrier."""
-        self._plug(in_=False)
+        self._bench.machine.plug(in_=False)
 
     def black_hole(self) -> None:
         """Swallow everything."""
@@ -207,11 +208,8 @@ class VirtualLink:
 
     def restore(self) -> None:
         """Be whole and quick."""
-        self._plug(in_=True)
+        self._bench.machine.plug(in_=True)
         self._bench.house.link.restore()
-
-    def _plug(self, *, in_: bool) -> None:
-        self._bench.machine.monitor.order("set_link", name=CARD, up=in_)
 
 
 class VirtualPower:
@@ -274,6 +272,10 @@ class VirtualPanel:
             "echo -1 >/proc/sys/kernel/sched_rt_runtime_us; " + loop.format(1) + loop.format(2) + "wait"
         )
 
+    def said(self) -> tuple[Heard, ...]:
+        """Every step that the panel told."""
+        return tuple(Heard(at_s, json.loads(line)) for at_s, line in self._machine.steps.lines())
+
     def memory_mib(self) -> float:
         """Of the unit's processes."""
         rollups = f"$(sed 's|.*|/proc/&/smaps_rollup|' {CGROUP}/cgroup.procs)"
@@ -309,8 +311,8 @@ class VirtualDisk:
         self._disk = disk
 
     def fill(self) -> None:
-        """Another program takes all the room there is."""
-        self._machine.hand.run("cat /dev/zero >/var/hog 2>/dev/null; sync; df /var | grep -q ' 100% '", 120.0)
+        """Another program takes all the room that there is for anybody but root."""
+        self._machine.hand.run("fallocate -l $(df --output=avail -B1 /var | tail -1) /var/hog; sync")
 
     def fail(self) -> None:
         """Places of the card go bad: those that hold the journal, as worn flash does."""

@@ -41,7 +41,7 @@ class ForgetfulDisk:
         arguments += [f"dump={dump}"] if dump else []
         with (folder / "disk.log").open("wb") as log:
             self._process = subprocess.Popen(
-                [program(), "--foreground", "--unix", self.socket, "python", PLUGIN, *arguments],
+                [program(), "--foreground", "--exit-with-parent", "--unix", self.socket, "python", PLUGIN, *arguments],
                 stdout=log,
                 stderr=log,
                 stdin=subprocess.DEVNULL,

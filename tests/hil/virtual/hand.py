@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 LIMIT_S: Final = 60.0
 MARGIN_S: Final = 10.0
-"""For an answer to come out, beyond the time that the work may take."""
 
 
 class RefusedError(RuntimeError):
@@ -53,13 +52,19 @@ class Hand:
                 raise MachineGoneError(f"no hand inside the virtual board within {timeout_s} s")
             return found()[0]
 
-    def run(self, line: str, limit_s: float = LIMIT_S) -> str:
+    def run(self, line: str, limit_s: float = LIMIT_S, margin_s: float = MARGIN_S) -> str:
         """Run a line of the shell as root; what it printed.
 
+        Args:
+            line: For /bin/sh.
+            limit_s: How long it may run.
+            margin_s: For its answer to come out, beyond that.
+
         Raises:
+            MachineGoneError: No answer came.
             RefusedError: It failed.
         """
-        done = self._order({"run": line, "limit_s": limit_s}, limit_s + MARGIN_S)
+        done = self._order({"run": line, "limit_s": limit_s}, limit_s + margin_s)
         if done["status"]:
             raise RefusedError(
                 f"{line!r} inside the virtual board: status {done['status']}: {done['err'].strip()[-1000:]}"

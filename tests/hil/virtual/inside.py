@@ -30,6 +30,7 @@ VOICE: Final = "/opt/bench/voice.raw"
 """The synthesised voice, which the microphone hears until it is told otherwise."""
 RATE_HZ: Final = 16000
 LOOK_S: Final = 0.2
+PROMPT_S: Final = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +80,8 @@ class Inside:
         files = {path.name: path.read_bytes() for path in keys.iterdir()} if keys else _any_keys()
         for name, data in {**files, "panel.toml": text.encode()}.items():
             self._machine.hand.put(f"{KEYS}/{name}", data, mode=0o600, owner=USER)
-        self._machine.hand.run(f"chown {USER}:{USER} {KEYS}")
+        # A booth was commissioned long before its power fails for the first time.
+        self._machine.hand.run(f"chown {USER}:{USER} {KEYS}; sync")
         return text
 
     def start_panel(self) -> None:
@@ -99,8 +101,9 @@ class Inside:
         asked_s = time.monotonic()
         show = f"systemctl show {UNIT} -P ActiveState -P ActiveEnterTimestampMonotonic"
         with contextlib.suppress(MachineGoneError, RefusedError):
-            told = self._machine.hand.run(f"cat /proc/uptime; {show}", 5.0).split()
-            if "active" in told:
+            told = self._machine.hand.run(f"cat /proc/uptime; {show}", PROMPT_S, 0.0).split()
+            # An order that waited for the system to come up says nothing about the time at which it was given.
+            if "active" in told and time.monotonic() - asked_s < PROMPT_S:
                 stamp = next(word for word in told[2:] if word.isdigit())
                 return asked_s - float(told[0]) + int(stamp) / 1e6
         return None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ class SerialLine:
 
     def __init__(self) -> None:
         self._text = bytearray()
+        self._times: list[tuple[int, float]] = []
         self._news = threading.Condition()
         self._line: socket.socket | None = None
 
@@ -59,9 +61,23 @@ class SerialLine:
             assert came, f"{wanted!r} did not come within {timeout_s} s:\n{text}"
             return next(line for line in text.splitlines() if wanted in line)
 
+    def lines(self) -> list[tuple[float, str]]:
+        """Whole lines, each with the moment at which its end came."""
+        found, end = [], 0
+        with self._news:
+            times = iter(self._times)
+            until, at_s = 0, 0.0
+            for line in bytes(self._text).split(b"\n")[:-1]:
+                end += len(line) + 1
+                while until < end:
+                    until, at_s = next(times)
+                found.append((at_s, line.decode("utf-8", "replace")))
+        return found
+
     def _drain(self, line: socket.socket) -> None:
         with contextlib.suppress(OSError):
             while data := line.recv(65536):
                 with self._news:
+                    self._times.append((len(self._text) + len(data), time.monotonic()))
                     self._text += data
                     self._news.notify_all()

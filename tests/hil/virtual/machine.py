@@ -49,9 +49,11 @@ class Machine:
 
     Attributes:
         levels: What the bench drives, by line; outlasts the power.
+        plugged: Whether the network cable is in; outlasts the power.
         edges: What the board drove, oldest first; guarded by `news`.
         console: The kernel's.
         cable: The technician's line.
+        steps: What `gatebooth run --json-steps` prints.
 
     Synchronization: one thread; `edges` may be read from any under `news`.
     """
@@ -59,9 +61,10 @@ class Machine:
     def __init__(self, image: Image, folder: Path, disk: ForgetfulDisk, port: int) -> None:
         # What lies at a line before the board drives it: the controller would show it for a moment.
         self.levels = dict.fromkeys(range(LINES), False)
+        self.plugged = True
         self.edges: list[Edge] = []
         self.news = threading.Condition()
-        self.console, self.cable = SerialLine(), SerialLine()
+        self.console, self.cable, self.steps = SerialLine(), SerialLine(), SerialLine()
         self.events: list[Event] = []
         self._image, self._folder, self._disk, self._port = image, folder, disk, port
         self._process: subprocess.Popen[bytes] | None = None
@@ -113,6 +116,12 @@ class Machine:
             return self._pins.drive(line, high=high)
         return time.monotonic()
 
+    def plug(self, *, in_: bool) -> None:
+        """Put the network cable in or out, now or at the next power-on."""
+        self.plugged = in_
+        if self._monitor is not None and self.on:
+            self._monitor.order("set_link", name=_CARD, up=in_)
+
     def save(self, state: Path) -> None:
         """Stop, and keep the running machine in a file."""
         self.monitor.order("stop")
@@ -142,6 +151,7 @@ class Machine:
         line = {name: connect(self._folder / f"{name}.sock", lambda: self.on) for name in _SOCKETS}
         self.console.attach(line["con"])
         self.cable.attach(line["tech"])
+        self.steps.attach(line["steps"])
         self._hand = Hand(line["hand"])
         self._monitor = Monitor(line["qmp"])
         while self._monitor.order("query-status")["status"] == "inmigrate":
@@ -149,6 +159,8 @@ class Machine:
         self._pins = PinLines(line["qtest"], pin_controller(self._monitor), self._note)
         self._monitor.on_event = self._react
         self._drive_all()
+        if not self.plugged:
+            self.plug(in_=False)
         self._monitor.order("cont")
         return time.monotonic()
 
@@ -182,11 +194,12 @@ class Machine:
 
     def _line(self) -> list[str]:
         served = "server=on,wait=off"
-        sockets = {name: f"socket,id={name},path={self._folder}/{name}.sock,{served}" for name in _SOCKETS[:3]}
+        sockets = {name: f"socket,id={name},path={self._folder}/{name}.sock,{served}" for name in _SERIAL}
         host, port = BROKER
         forward = f"guestfwd=tcp:{host}:{port}-cmd:socat -lf /dev/null - TCP4:127.0.0.1:{self._port}"
         return [
-            *("qemu-system-aarch64", *BOARD, "-accel", "tcg,thread=multi", "-S"),
+            # A machine whose test is killed would run for ever.
+            *("setpriv", "--pdeathsig", "KILL", "qemu-system-aarch64", *BOARD, "-accel", "tcg,thread=multi", "-S"),
             *("-display", "none", "-nodefaults", "-no-user-config", "-action", "watchdog=reset"),
             *("-kernel", str(self._image.kernel), "-initrd", str(self._image.initrd)),
             *("-dtb", str(self._image.device_tree), "-append", _APPEND),
@@ -197,10 +210,13 @@ class Machine:
             *("-device", "virtio-blk-pci,drive=card", "-device", "virtio-rng-pci"),
             *("-device", "virtio-serial-pci", "-chardev", sockets["hand"]),
             *("-device", "virtserialport,chardev=hand,name=hand"),
+            *("-chardev", sockets["steps"], "-device", "virtserialport,chardev=steps,name=steps"),
             *("-chardev", sockets["tech"], "-device", "pci-serial,chardev=tech", "-device", "i6300esb"),
             *("-netdev", f"user,id=net,restrict=on,{forward}"),
-            *("-device", "virtio-net-pci,netdev=net,id=card0,romfile="),
+            *("-device", f"virtio-net-pci,netdev=net,id={_CARD},romfile="),
         ]
 
 
-_SOCKETS: Final = ("con", "tech", "hand", "qmp", "qtest")
+_CARD: Final = "wired"
+_SERIAL: Final = ("con", "tech", "hand", "steps")
+_SOCKETS: Final = (*_SERIAL, "qmp", "qtest")

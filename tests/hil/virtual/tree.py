@@ -46,6 +46,14 @@ UNWANTED: Final = (
     *("e2scrub_reap.service", "alsa-restore.service", "alsa-state.service", "getty.target", "dev-hugepages.mount"),
     *("serial-getty@ttyAMA0.service", "getty@tty1.service", "systemd-user-sessions.service", "dev-mqueue.mount"),
     *("systemd-ask-password-console.path", "systemd-ask-password-wall.path", "remote-fs.target"),
+    *("modprobe@configfs.service", "modprobe@dm_mod.service", "modprobe@drm.service", "modprobe@fuse.service"),
+    *(
+        "modprobe@loop.service",
+        "modprobe@efi_pstore.service",
+        "sys-kernel-config.mount",
+        "sys-fs-fuse-connections.mount",
+    ),
+    *("sys-kernel-debug.mount", "systemd-journal-flush.service", "systemd-random-seed.service"),
     *("systemd-tmpfiles-clean.timer", "proc-sys-fs-binfmt_misc.automount", "sys-kernel-tracing.mount"),
 )
 
