@@ -6,6 +6,7 @@ be overwritten. Its owner decides what is copied forward (`journal_alarms`) and 
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING, NamedTuple
 
 from firmware.adapters.ring_files import Disk, Segment
@@ -157,9 +158,6 @@ class Ring:
         """Whether a segment belongs to the present lap; what lies elsewhere was copied or dropped long ago."""
         return ordinal > self._head - self.layout.segments
 
-    def _is_current(self, index: int) -> bool:
-        return self.is_current(self._used[index])
-
     def late_of(self, records: Iterable[Record]) -> dict[int, list[Record]]:
         """Those that an earlier start could not read before their lap was over, by segment; see `take_late`."""
         found: dict[int, list[Record]] = {index: [] for index in self._late}
@@ -290,24 +288,30 @@ class Ring:
         Raises:
             OSError: They are not known to be on disk, and the ring is as if nothing had been tried.
         """
-        segment = self._segments[self._head % self.layout.segments]
-        lap = b""
-        if not self._position:
-            lap = encode(Draft(Kind.LAP, NO_KEY, b""), self._head, self._serial, self.epoch, first=True)
-        if len(lap) + sum(draft.size for draft in drafts) > _SECTOR and lap:
-            # First and alone: torn later, nothing of the lap before can be taken for damaged records of this one.
-            segment.write(lap, 0)
-            self._position, self._serial, lap = len(lap), self._serial + 1, b""
+        if self._position:
+            return self._write(drafts)
+        # First and alone: torn later, nothing of the lap before can be taken for damaged records of this one. Only what
+        # tells of the reports that end with that lap goes with it.
+        lap = Draft(Kind.LAP, NO_KEY, b"")
+        opening = [lap, *itertools.takewhile(lambda draft: draft.kind == Kind.GAP, drafts)]
+        if lap.size + sum(draft.size for draft in drafts) <= _SECTOR:
+            opening = [lap, *drafts]
+        places = self._write(opening)
+        if rest := drafts[len(opening) - 1 :]:
+            places += self._write(rest)
+        return places[1:]
+
+    def _write(self, drafts: Sequence[Draft]) -> list[Place]:
+        parts = [
+            encode(draft, self._head, self._serial + number, self.epoch, first=number == 0)
+            for number, draft in enumerate(drafts)
+        ]
+        self._segments[self._head % self.layout.segments].write(b"".join(parts), self._position)
+        self._serial += len(drafts)
         places = []
-        parts = [lap] if lap else []
-        offset, serial = self._position + len(lap), self._serial + len(parts)
-        for number, draft in enumerate(drafts):
-            parts.append(encode(draft, self._head, serial + number, self.epoch, first=number == 0))
-            places.append(Place(self._head, offset, draft.size))
-            offset += draft.size
-        segment.write(b"".join(parts), self._position)
-        self._position = offset
-        self._serial += len(parts)
+        for draft in drafts:
+            places.append(Place(self._head, self._position, draft.size))
+            self._position += draft.size
         return places
 
     def can_skip(self, need: int) -> bool:

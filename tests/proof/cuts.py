@@ -143,7 +143,13 @@ def _states(trace: list[tuple], seed: int) -> Iterator[_State]:
 
 
 def _pieces(disk: MemoryDisk, under_way: list[Piece]) -> Iterator[Piece]:
-    waiting = [(number, offset, data) for number, node in disk._nodes.items() for offset, data in node.pending]
+    lock = next((number for path, number in disk.names.items() if path.endswith("/lock")), None)
+    waiting = [
+        (number, offset, data)
+        for number, node in disk._nodes.items()
+        if number != lock  # nothing is ever read from it after a cut
+        for offset, data in node.pending
+    ]
     for number, offset, data in [*waiting, *under_way]:
         for start, part in _sectors(offset, data):
             yield number, start, part

@@ -244,6 +244,15 @@ def test_a_write_torn_over_the_lap_before_is_no_damage(disk, seed):
         assert opened(disk.cut(random.Random(seed), step))[0].take_damage() is None
 
 
+def test_what_a_lap_drops_is_told_in_the_write_that_begins_it(disk):
+    ring, _ = opened(disk)
+    before = len(disk.trace)
+    ring.append([draft("dropped", Kind.GAP), draft("x" * 600)])
+    writes = [bytes(op[3]) for op in disk.trace[before:] if op[0] == "write"]
+    assert ["dropped" in write.decode("latin-1") for write in writes] == [True, False]
+    assert len(writes[0]) <= 512
+
+
 def test_a_reader_sees_the_present_lap_in_order_and_no_other_ring(disk):
     ring, _ = opened(disk)
     other, _ = opened(disk, Layout("other", 2, 1024))
