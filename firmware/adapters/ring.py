@@ -137,7 +137,9 @@ class Ring:
             missing = [segment.path.name for segment in self._segments if not segment.found]
             self.findings += [f"{name} was missing" for name in missing]
         self._scans.clear()
-        self._late = {index for index in self._owed if self._used.get(index, 0) > 0 and not self._is_current(index)}
+        self._late = {
+            index for index in self._owed if self._used.get(index, 0) > 0 and not self.is_current(self._used[index])
+        }
         self.started = self.usable > 1
 
     def _check_seams(self) -> None:
