@@ -137,9 +137,8 @@ class Ring:
             missing = [segment.path.name for segment in self._segments if not segment.found]
             self.findings += [f"{name} was missing" for name in missing]
         self._scans.clear()
-        self._late = {
-            index for index in self._owed if self._used.get(index, 0) > 0 and not self.is_current(self._used[index])
-        }
+        over = {index for index, ordinal in self._used.items() if ordinal and not self.is_current(ordinal)}
+        self._late = self._owed & over
         self.started = self.usable > 1
 
     def _check_seams(self) -> None:
