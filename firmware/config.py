@@ -207,11 +207,9 @@ class PathConfig:
         high=16,
     )
     scatter_s: float = key(
-        "After a broker's death a panel without an alarm comes back after a random share of this long. 30 brings no "
-        "more than 5 % of a fleet in any second; 16 about 8 %, and no panel tells a path loss for a restart of two "
-        "seconds.",
-        "代理中断后，没有报警的主机在此时间内的随机时刻重连。30 时任何一秒不超过全部主机的 5%；"
-        "16 时约 8%，代理重启两秒之内没有主机报告路径中断。",
+        "After a broker's death idle panels spread over this time: 30 is at most 5 % of them in any second, "
+        "16 about 8 %, but no path loss told for a restart of 2 s.",
+        "代理中断后，没有报警的主机在此时间内随机重连：30 时任何一秒至多 5%；16 时约 8%，代理重启 2 秒不报路径中断。",
         30.0,
         low=5,
         high=300,
@@ -391,9 +389,7 @@ class Config:
     sounder: SounderConfig = key("What the booth hears.", "岗亭听到的声音。", SounderConfig)
     alarm: AlarmConfig = key("How an unacknowledged alarm is repeated.", "未确认的报警如何重发。", AlarmConfig)
     journal: JournalConfig = key(
-        "Room for what must survive; preallocated at the first start.",
-        "必须保存之物的空间；首次启动时全部预先分配。",
-        JournalConfig,
+        "Room for what must survive; preallocated.", "必须保存之物的空间；预先分配。", JournalConfig
     )
     media: MediaConfig = key(
         "How much sound and picture belongs to an incident.", "一次警情的声音和图像。", MediaConfig

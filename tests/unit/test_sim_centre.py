@@ -60,7 +60,7 @@ class Net:
 @pytest.fixture
 def net():
     made = Net()
-    made.line.open()
+    made.line.open(hurried=False)
     assert made.wait() == [Opened()]
     return made
 
@@ -104,12 +104,12 @@ def test_a_centre_misbehaves_as_it_is_told(net, mode, words, taken):
 def test_one_that_hangs_up_after_each_answer_and_one_that_does_not_run(net):
     net.centre.set_mode("hangs-up")
     assert [type(event) for event in net.say()] == [Received, HungUp]
-    net.line.open()
+    net.line.open(hurried=False)
     net.wait()
     net.centre.set_mode("refuses")
     assert [type(event) for event in net.line.drive()] == [HungUp]
     with pytest.raises(LineError, match="refused"):
-        net.line.open()
+        net.line.open(hurried=False)
 
 
 def test_a_link_that_is_cut_is_told_and_one_that_swallows_all_is_not(net):
@@ -117,12 +117,12 @@ def test_a_link_that_is_cut_is_told_and_one_that_swallows_all_is_not(net):
     assert net.say() == []
     net.centre.set_link("up")
     assert net.say() == []
-    net.line.open()
+    net.line.open(hurried=False)
     assert net.wait() == [Opened()]
     net.centre.set_link("down")
     assert [type(event) for event in net.line.drive()] == [HungUp]
     with pytest.raises(LineError, match="unreachable"):
-        net.line.open()
+        net.line.open(hurried=False)
 
 
 def test_a_frame_that_says_something_else_than_its_report_is_a_defect(net):
