@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 HEALTH_S = 30.0
 HEALTH_SETTLE_S = 0.5
+LATE_S = 0.003
+"""What an edge that was handed over late is given for the one behind it; an edge in time is not delayed by it."""
 PRESSES_S = 10.0
 """While a contact chatters its presses are counted and reported together this often."""
 
@@ -186,7 +188,10 @@ class Panel:
         zone = self.zones.get(fact.loop)
         if zone is None:
             return []
-        return self._decided(zone, zone.debounce.see(fact.state, min(fact.mono_s, now.mono_s)), now)
+        effects = self._decided(zone, zone.debounce.see(fact.state, min(fact.mono_s, now.mono_s)), now)
+        # On a busy board an edge may come so late that its hold is over, and the edge that ended it right behind.
+        self._timers.set(("hold", fact.loop), max(zone.debounce.deadline(), now.mono_s + LATE_S))
+        return effects
 
     def _decided(self, zone: Zone, decisions: tuple[Decision, ...], now: Instant) -> list[Effect]:
         effects: list[Effect] = []

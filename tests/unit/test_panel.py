@@ -755,6 +755,24 @@ def test_health_follows_changes_within_a_second_and_repeats_every_half_minute():
     assert len(again) >= 2
 
 
+def test_a_glitch_whose_two_edges_come_late_is_no_alarm():
+    r = rig()
+    for number in range(5):
+        r.post(Level("booth-button", LoopState.ALARM, r.mono_s - 0.050))
+        r.post(Level("booth-button", LoopState.NORMAL, r.mono_s - 0.035))
+        r.pass_time(0.2 + number)
+    assert r.stored("PA") == []
+    assert r.panel.zones["booth-button"].debounce.glitches == 5
+
+
+def test_a_press_whose_edge_comes_late_is_an_alarm_at_once():
+    r = rig()
+    r.post(Level("booth-button", LoopState.ALARM, r.mono_s - 0.050))
+    r.pass_time(0.004)
+    (alarm,) = r.stored("PA")
+    assert alarm.raised.mono_s == pytest.approx(99.950)
+
+
 def test_glitches_are_counted_in_the_health_and_are_no_alarm():
     r = rig()
     r.pass_time(1)
