@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
-from hil.api import Can, needs
-from hil.reading import receipt
+import time
+
+from hil.api import PATIENCE_S, Can, needs
+from hil.reading import LOOK_S, receipt
 
 
 def press_arrives(bench):
     receipt(bench, "110", bench.house.desk.report("PA", after_s=bench.button().press())["id"])
 
 
-@needs(Can.DISK_FULL, Can.POWER)
+def stored(bench):
+    """Await that the panel calls its newest alarm stored: it travels beside being stored, and may be there before."""
+    newest = bench.house.desk.reports("PA")[-1]["id"]
+    deadline_s = time.monotonic() + PATIENCE_S
+    while not any(line.fields.get("id") == newest and line["step"] == "stored" for line in bench.panel.said()):
+        assert time.monotonic() < deadline_s, "the alarm was not stored"
+        time.sleep(LOOK_S)
+
+
+@needs(Can.DISK_FULL, Can.POWER, Can.STEPS)
 def test_a_full_disk_keeps_alarms_as_ever_and_through_a_power_cut(bench):
     bench.disk.fill()
     press_arrives(bench)
+    stored(bench)
     bench.power.cut()
     bench.button().release()
     on_s = bench.power.on()

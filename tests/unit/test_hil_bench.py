@@ -6,6 +6,7 @@ import json
 import pathlib
 
 import pytest
+from hil.table import newest, table
 
 pytest_plugins = ("pytester",)
 
@@ -16,6 +17,7 @@ sys.path.insert(0, {str(TESTS)!r})
 pytest_plugins = ("hil.plugin", "rigs.tls")
 from hil.conftest import *
 import pytest
+from hil.table import newest, table
 from hil.api import Can
 
 class Stand:
@@ -60,3 +62,13 @@ def test_a_measurement_is_written_with_its_commit_and_bench_and_fails_above_its_
     assert (first["bench"], first["image"], first["test"]) == ("paper", "none", "test_good")
     assert first["commit"]
     assert second["value"] == 1.5
+
+
+def test_records_become_a_table_of_the_newest_figures():
+    def record(value, worst=None):
+        more = {} if worst is None else {"worst": worst}
+        base = {"name": "press to relay", "bench": "mock", "unit": "s", "limit": 2.0, "commit": "abc"}
+        return json.dumps({**base, "value": value, **more})
+
+    rows = table(newest([record(0.5), record(0.25, 0.75)])).splitlines()
+    assert rows[2:] == ["| press to relay | mock | 0.25 s | 0.75 s | 2 s | abc |"]
