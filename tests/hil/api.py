@@ -5,7 +5,8 @@ in QEMU (`hil.virtual`), and a real board over labgrid (`hil.real`). A test name
 `@needs(Can.X, ...)` and the panel that it wants with `@panel(media=True)`; a bench that lacks an ability skips the test
 by that ability's name. Broker, link and desk are the same real ones on every bench (`hil.house`).
 
-All times are seconds of the test machine's monotonic clock.
+All times are seconds of the test machine's monotonic clock. One file, though a long one: it is the reference of whoever
+writes a test or a bench.
 """
 
 from __future__ import annotations
