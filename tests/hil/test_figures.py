@@ -6,7 +6,7 @@ import time
 
 from hil.api import Can, needs, panel
 
-IDLE_S = 10.0
+IDLE_S = 5.0
 
 
 def costs(bench, measure, what):

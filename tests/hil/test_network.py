@@ -55,7 +55,7 @@ def test_a_broker_that_was_gone_for_long_is_told_everything(bench):
     stopped_s = time.monotonic()
     for _ in range(3):
         bench.button().touch(0.1)
-        time.sleep(4)
+        time.sleep(2)
     bench.house.broker.start()
     for name, desk in bench.house.desks.items():
         desk.wait_for(
