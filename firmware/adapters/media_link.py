@@ -37,8 +37,9 @@ log = logging.getLogger(__name__)
 
 SILENCE_S = 1.0
 """A child that says nothing for this long hangs: it beats each 0.2 s."""
-BIRTH_S = 5.0
-"""The same until its first word: a slow board loads Python from a slow card."""
+BIRTH_S = 20.0
+"""The same until its first word: a slow board loads Python and FFmpeg from a slow card. Who kills it there kills the
+next one at the same place, for ever: 5 s were too short on an emulated board that had other work."""
 YOUNG_S = 5.0
 """A child that dies before this age was not well born; the next one waits a little."""
 BACKOFF_S = (0.0, 0.0, 1.0, 2.0, 4.0, 8.0, 10.0)
