@@ -4,6 +4,7 @@ import contextlib
 import threading
 
 import pytest
+from rigs import board_outside
 from rigs.serial_pair import SerialPair
 
 from hal.errors import DeviceLost
@@ -36,11 +37,30 @@ class PiBench:
         self.unplug = pair.unplug
 
 
-@pytest.fixture(params=["mock", "pi"])
+class BoardBench:
+    """Runs inside the virtual board: a serial port on its PCI bus, whose cable ends outside."""
+
+    def __init__(self, outside):
+        self.console = SerialConsole(board_outside.CONSOLE, 115200)
+        self.type = outside.type
+        self.shown = outside.shown
+        outside.type(b"")
+
+    def unplug(self):
+        pytest.skip("a port on the board itself cannot be pulled out")
+
+
+@pytest.fixture(params=board_outside.backends("mock", "pi"))
 def bench(request):
     with contextlib.ExitStack() as stack:
         if request.param == "mock":
             yield MockBench()
+        elif request.param == "board":
+            outside = board_outside.Outside()
+            stack.callback(outside.close)
+            made = BoardBench(outside)
+            stack.callback(made.console.close)
+            yield made
         else:
             made = PiBench(stack.enter_context(SerialPair()))
             stack.callback(made.console.close)

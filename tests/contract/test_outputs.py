@@ -1,15 +1,18 @@
 """What every output promises, mock and real alike."""
 
 import pytest
+from rigs import board_outside
 from rigs.pins import wired_factory
 
 from hal.clock import SystemClock
 from hal.errors import DeviceLost, PinInUse
 from hal.mock.output import MockOutput
 from hal.pi.output import GpioOutput
-from hal.pi.pins import Pins
+from hal.pi.pins import Pins, open_pins
 
 PIN = 22
+BOARD_LINE = 4
+"""Of the eight that the virtual board has."""
 
 
 def open_mock():
@@ -20,9 +23,35 @@ def open_pi():
     return GpioOutput("siren", PIN, Pins.over(wired_factory()))
 
 
-@pytest.fixture(params=[open_mock, open_pi], ids=["mock", "pi"])
-def output(request):
-    return request.param()
+@pytest.fixture(params=board_outside.backends("mock", "pi"))
+def output(request, tmp_path_factory):
+    match request.param:
+        case "mock":
+            yield open_mock()
+        case "pi":
+            yield open_pi()
+        case _:
+            pins = open_pins(tmp_path_factory.getbasetemp())
+            made = GpioOutput("siren", BOARD_LINE, pins)
+            yield made
+            made.close()
+            pins.factory.close()
+
+
+@pytest.mark.skipif(not board_outside.PORT.exists(), reason="this is not the virtual board")
+def test_the_board_drives_what_is_ordered_and_is_off_after_close(tmp_path_factory):
+    pins, outside = open_pins(tmp_path_factory.getbasetemp()), board_outside.Outside()
+    outside.drive(BOARD_LINE, high=False)
+    output = GpioOutput("siren", BOARD_LINE, pins)
+    seen = [outside.level(BOARD_LINE)]
+    for on in (True, False, True):
+        output.set(on=on)
+        seen.append(outside.level(BOARD_LINE))
+    output.close()
+    seen.append(outside.level(BOARD_LINE))
+    pins.factory.close()
+    outside.close()
+    assert seen == [False, True, False, True, False]
 
 
 def test_an_output_begins_off(output):

@@ -60,6 +60,7 @@ class Can(enum.Enum):
     CLOCK = "set the panel's wall clock"
     TLS = "speak TLS to the broker"
     DISK_FULL = "fill the panel's disk"
+    CONTRACTS = "run the contract suites of the board inside it"
     DISK_ERROR = "have the panel's disk answer EIO"
 
 
@@ -374,6 +375,16 @@ class Bench(Protocol):
 
     def output(self, name: str) -> Output:
         """`siren`, `strobe`, `lamp`, `path-lamp` or `trouble-lamp`."""
+        ...
+
+    def contract(self, *suites: str) -> str:
+        """Run files of `tests/contract` inside, without the panel, against its own drivers; what pytest printed.
+
+        `Can.CONTRACTS`.
+
+        Raises:
+            AssertionError: A test failed.
+        """
         ...
 
     def attachments(self) -> Mapping[str, str]:

@@ -12,6 +12,7 @@ from hil.api import LID, PATIENCE_S, Change, Touch
 from hil.desk import Heard
 from hil.outputs import moments
 from hil.panel_file import buttons
+from hil.virtual import contracts
 from hil.virtual.devices import VirtualCamera, VirtualMicrophone
 from hil.virtual.disk import WAYS
 from hil.virtual.inside import CGROUP, UNIT, Inside, wires
@@ -63,6 +64,8 @@ class VirtualBench:
         if self.setup.media:
             self.microphone.begin()
         self.inside.start_panel()
+        if self.setup.media:
+            self.inside.wait_media()
 
     def button(self, name: str = "booth-button") -> VirtualButton:
         """A loop."""
@@ -71,6 +74,10 @@ class VirtualBench:
     def output(self, name: str) -> VirtualOutput:
         """A relay or lamp."""
         return VirtualOutput(self.machine, name, self._wires.outputs[name])
+
+    def contract(self, *suites: str) -> str:
+        """Run contract suites inside."""
+        return contracts.run(self.machine, suites)
 
     def attachments(self) -> Mapping[str, str]:
         """The guest's journal, its console, the technician's line, QEMU's events, what the pins did."""

@@ -122,6 +122,12 @@ class Inside:
             pause.wait(LOOK_S)
         raise AssertionError(f"the panel was not armed within {timeout_s} s:\n{self.journal()[-3000:]}")
 
+    def wait_media(self) -> None:
+        """Await that the panel's other process has camera and microphone open."""
+        held = "ls -l /proc/[0-9]*/fd 2>/dev/null | grep -q {0}"
+        both = " && ".join(held.format(device) for device in ("/dev/video0", "/dev/snd/pcmC.D1c"))
+        self._machine.hand.run(f"until {both}; do sleep 0.2; done; sleep 1", BOOT_S)
+
     def main_pid(self) -> int:
         """Of the panel."""
         return int(self._machine.hand.run(f"systemctl show {UNIT} -P MainPID"))

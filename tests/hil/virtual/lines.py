@@ -54,12 +54,15 @@ class SerialLine:
         Raises:
             AssertionError: It did not come in time; the message holds what came.
         """
-        data = wanted.encode()
+        text = self.wait(wanted.encode(), start, timeout_s).decode("utf-8", "replace")
+        assert wanted in text, f"{wanted!r} did not come within {timeout_s} s:\n{text}"
+        return next(line for line in text.splitlines() if wanted in line)
+
+    def wait(self, wanted: bytes, start: int, timeout_s: float) -> bytes:
+        """Await bytes; all that has come since a length, with them or, too late, without."""
         with self._news:
-            came = self._news.wait_for(lambda: self._text.find(data, start) >= 0, timeout_s)
-            text = bytes(self._text[start:]).decode("utf-8", "replace")
-            assert came, f"{wanted!r} did not come within {timeout_s} s:\n{text}"
-            return next(line for line in text.splitlines() if wanted in line)
+            self._news.wait_for(lambda: self._text.find(wanted, start) >= 0, timeout_s)
+            return bytes(self._text[start:])
 
     def lines(self) -> list[tuple[float, str]]:
         """Whole lines, each with the moment at which its end came."""

@@ -15,6 +15,7 @@ from hil.virtual.lines import SerialLine
 from hil.virtual.monitor import Event, MachineGoneError, Monitor, PinLines, connect, pin_controller
 
 if TYPE_CHECKING:
+    import socket
     from pathlib import Path
 
     from hil.virtual.disk import ForgetfulDisk
@@ -53,6 +54,7 @@ class Machine:
         edges: What the board drove, oldest first; guarded by `news`.
         console: The kernel's.
         cable: The technician's line.
+        outside: The port by which contract suites inside ask for what lies outside.
         steps: What `gatebooth run --json-steps` prints.
 
     Synchronization: one thread; `edges` may be read from any under `news`.
@@ -66,6 +68,7 @@ class Machine:
         self.news = threading.Condition()
         self.console, self.cable, self.steps = SerialLine(), SerialLine(), SerialLine()
         self.events: list[Event] = []
+        self.outside: socket.socket | None = None
         self._image, self._folder, self._disk, self._port = image, folder, disk, port
         self._process: subprocess.Popen[bytes] | None = None
         self._monitor: Monitor | None = None
@@ -152,6 +155,7 @@ class Machine:
         self.console.attach(line["con"])
         self.cable.attach(line["tech"])
         self.steps.attach(line["steps"])
+        self.outside = line["outside"]
         self._hand = Hand(line["hand"])
         self._monitor = Monitor(line["qmp"])
         while self._monitor.order("query-status")["status"] == "inmigrate":
@@ -211,6 +215,7 @@ class Machine:
             *("-device", "virtio-serial-pci", "-chardev", sockets["hand"]),
             *("-device", "virtserialport,chardev=hand,name=hand"),
             *("-chardev", sockets["steps"], "-device", "virtserialport,chardev=steps,name=steps"),
+            *("-chardev", sockets["outside"], "-device", "virtserialport,chardev=outside,name=outside"),
             *("-chardev", sockets["tech"], "-device", "pci-serial,chardev=tech", "-device", "i6300esb"),
             *("-netdev", f"user,id=net,restrict=on,{forward}"),
             *("-device", f"virtio-net-pci,netdev=net,id={_CARD},romfile="),
@@ -218,5 +223,5 @@ class Machine:
 
 
 _CARD: Final = "wired"
-_SERIAL: Final = ("con", "tech", "hand", "steps")
+_SERIAL: Final = ("con", "tech", "hand", "steps", "outside")
 _SOCKETS: Final = (*_SERIAL, "qmp", "qtest")
