@@ -44,6 +44,7 @@ class Heart:
         self._key = key
         self._count = 0
         self._carried: dict[ReportId, set[str]] = {}
+        self._echoed: dict[str, int] = {}
 
     def hurry(self, now_s: float) -> None:
         """Beat at once: a connection is new, or this path's part has changed."""
@@ -75,8 +76,10 @@ class Heart:
         awaited.discard(receiver)
         return first
 
-    def hear(self, echo: Pulse) -> None:
-        """Check that an echo answers one of the last beats.
+    def hear(self, echo: Pulse, receiver: str) -> bool:
+        """Whether an echo proves that its receiver lives: one of a beat that it has not echoed yet, nor a later one.
+
+        What comes again is passed over: an echo played back would else keep a dead receiver alive for three beats more.
 
         Raises:
             WireError: It answers another epoch or path, a beat that never was, or one of long ago.
@@ -86,3 +89,7 @@ class Heart:
         oldest = max(1, self._count - ECHOES_OPEN + 1)
         if not oldest <= echo.count <= self._count:
             raise WireError("echo", "count", echo.count, f"one of the last beats, {oldest} to {self._count}")
+        new = echo.count > self._echoed.get(receiver, 0)
+        if new:
+            self._echoed[receiver] = echo.count
+        return new

@@ -272,10 +272,9 @@ class Uplink(PathActor[PipeEvent]):
             if self._heart.answered(word.id, receiver):
                 self._post(Echo(self._path, receiver))
         elif kind == "echo":
-            self._heart.hear(
-                decode_echo(event.payload, receiver=receiver, panel=self._panel, receivers=self._receivers)
-            )
-            self._post(Echo(self._path, receiver))
+            pulse = decode_echo(event.payload, receiver=receiver, panel=self._panel, receivers=self._receivers)
+            if self._heart.hear(pulse, receiver):
+                self._post(Echo(self._path, receiver))
         elif kind == "command":
             command = self._gate.admit(event.payload, receiver=receiver, now=self._clock.now(), path=self._path)
             if command is None:

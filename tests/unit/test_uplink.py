@@ -362,6 +362,17 @@ def test_an_echo_of_long_ago_is_a_recording():
     assert [fact for fact in rig.facts if isinstance(fact, Echo)]
 
 
+def test_an_echo_that_is_played_back_is_no_second_sign_of_life():
+    rig = Rig(backlog=ListBacklog()).up()
+    rig.say(echo(rig, 1))
+    answer_beats(rig)
+    rig.at(rig.clock.mono_s + 10)
+    rig.say(echo(rig, 2))
+    rig.facts.clear()
+    rig.say(echo(rig, 2), echo(rig, 1))
+    assert not rig.facts
+
+
 def receipt(rig, alarm):
     word = Receipt("110", alarm.id, Step.RECEIVED, "")
     rig.say(Incoming("gatebooth/v1/p/receipt/110", encode_receipt(word, at_utc_ms=0, key=None)))
