@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from firmware.adapters.mqtt_client import connect_options
 from firmware.adapters.pipe import PipeError
 from firmware.config_file import ConfigError, Use, check_files, load, named_files
-from firmware.config_paths import MQTT, carries, is_address
+from firmware.config_paths import MQTT, carries, is_address, same_way
 from firmware.config_words import say
 from firmware.core.chinese import chinese
 from firmware.core.path import ECHO_S
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from firmware.config import Config
 
 GOOD, BAD, FILES = 0, 1, 2
+OLD_MQTT = "3.1.1"
 CAMERAS_MIN = 2
 """DB15/T 3968-2025."""
 GRADES = ((20.0, "SP6"), (90.0, "SP5, DP4"), (180.0, "SP4, DP3"), (1800.0, "SP3, DP2"))
@@ -92,6 +93,10 @@ def notes(config: Config, spoken: str) -> list[str]:
         for path in config.path
         if path.bind and not is_address(path.bind) and path.bind not in there
     ]
+    found += [say(spoken, "same-way", name=name, other=other) for name, other in same_way(config)]
+    if "." in config.panel.id:
+        old = [path.name for path in config.path if path.kind == MQTT and path.protocol == OLD_MQTT]
+        found += [say(spoken, "dots", name=name, panel=config.panel.id) for name in old]
     clear = [path.name for path in config.path if path.dc09 and path.dc09.key_file is None]
     found += [say(spoken, "dc09-clear", name=name) for name in clear]
     found += _pace(config, spoken)

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
 
 MQTT, DC09 = "mqtt", "dc09"
 MQTT_TLS_PORT = 8883
+MEDIA = "-media"
+"""What the client identity of the media child's connection ends with, behind that of its path."""
 Problem = tuple[str, dict[str, Any]]
 """Key of the sentence in `firmware.config_words`, and its values."""
 
@@ -36,6 +38,13 @@ def carries(path: PathConfig) -> bool:
     return path.dc09 is None or path.dc09.reports == "all"
 
 
+def same_way(config: Config) -> list[tuple[str, str]]:
+    """Paths that lead where an earlier one leads, by the same interface, and the earlier one."""
+    first: dict[tuple[str, int, str], str] = {}
+    ways = [(path.name, (_host(path), path.port, path.bind)) for path in config.path if path.kind == MQTT]
+    return [(name, first[way]) for name, way in ways if first.setdefault(way, name) != name]
+
+
 def is_address(bind: str) -> bool:
     """Whether a path's `bind` is meant as an address; otherwise it names an interface."""
     return ":" in bind or (bind != "" and bind.replace(".", "").isdecimal())
@@ -50,6 +59,10 @@ def _bind_problems(path: PathConfig) -> list[Problem]:
     except ValueError:
         good = False
     return [] if good else [("bind-address", {"name": path.name, "bind": path.bind})]
+
+
+def _host(path: PathConfig) -> str:
+    return path.host.lower().removesuffix(".")
 
 
 def _stray(path: PathConfig) -> list[Problem]:
@@ -79,11 +92,13 @@ def _together(config: Config) -> list[Problem]:
     for path in config.path:
         if path.dc09 is None:
             continue
-        identity = (path.host.lower(), path.port, int(path.dc09.account, 16))
+        identity = (_host(path), path.port, int(path.dc09.account, 16))
         other = owners.setdefault(identity, path.name)
         if other != path.name:
             found.append(("dc09-twice", {"name": path.name, "other": other, "account": path.dc09.account}))
     mqtt = [path.name for path in config.path if path.kind == MQTT]
+    media = {f"{name}{MEDIA}": name for name in mqtt}
+    found += [("media-twice", {"name": name, "other": media[name]}) for name in mqtt if name in media]
     if config.path and not mqtt:
         reached = {path.dc09.receiver for path in config.path if path.dc09 is not None}
         found += [("unreached", {"name": item.name}) for item in config.receiver if item.name not in reached]

@@ -103,6 +103,10 @@ WORDS: dict[str, tuple[str, str]] = {
         '没有一条路径发送故障；请在 path {name} 设 dc09.reports = "all"，或加一条 mqtt 路径',
         'no path carries faults; set dc09.reports = "all" on path {name}, or add an mqtt path',
     ),
+    "media-twice": (
+        "path {name} 与 path {other} 的音视频连接身份相同，代理会轮流踢掉它们；请改一个名称",
+        "path {name} has the client identity of the media of path {other}: one would throw the other out; rename one",
+    ),
     "unreached": (
         "接警台 {name}：没有路径能到达；请加一条 mqtt 路径，或一条 dc09.receiver 为它的路径",
         "receiver {name}: no path reaches it; add an mqtt path, or one whose dc09.receiver names it",
@@ -138,6 +142,14 @@ WORDS: dict[str, tuple[str, str]] = {
         "receiver {name} has no key_file: its acknowledgements are believed unsigned, its commands refused",
     ),
     "unencrypted": ("路径 {name} 没有加密（没有 [path.tls]）", "path {name} is not encrypted (no [path.tls])"),
+    "same-way": (
+        "路径 {name} 与 {other} 走同一条路：线路一断，两条都断；请给它们不同的 bind，或换一个代理",
+        "path {name} takes the way of {other}: what breaks one breaks both; give each its own bind, or another broker",
+    ),
+    "dots": (
+        "路径 {name}：RabbitMQ 和 NATS 集群把 panel.id = {panel!r} 里的点当作分级；若连接它们，请改用“-”",
+        "path {name}: for a RabbitMQ or NATS cluster the dot in panel.id = {panel!r} ends a level; write - there",
+    ),
     "dc09-clear": (
         "路径 {name} 没有加密（没有 dc09.key_file）：谁都能读，也能冒充应答",
         "path {name} is not encrypted (no dc09.key_file): anybody on the way can read it and answer it",

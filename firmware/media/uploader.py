@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from firmware.adapters.mqtt_pipe import MqttPipe
 from firmware.adapters.pipe import Answered, Incoming, Letter, Lost, PipeError, Ready, Welcomed
+from firmware.config_paths import MEDIA
 from firmware.core.facts import Trouble, TroubleOver
 from firmware.core.retry import PAUSE_CAP_S, Retry
 from firmware.media.items import Confirmed, Item
@@ -89,7 +90,7 @@ class MediaPipe(MqttPipe):
     """
 
     def __init__(self, path: PathConfig, panel: str, clock: Clock) -> None:
-        super().__init__(dataclasses.replace(path, name=f"{path.name}-media"), panel, clock)
+        super().__init__(dataclasses.replace(path, name=f"{path.name}{MEDIA}"), panel, clock)
 
     def connect(self, subscribe: tuple[str, ...], *, hurried: bool) -> float:
         """See `MediaPort.connect`."""

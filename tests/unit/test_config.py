@@ -302,6 +302,43 @@ def test_check_config_notes_an_interface_that_is_not_there(tmp_path, capsys):
         assert ("there is no interface wwan99 on this machine now; there are" in capsys.readouterr().out) is noted
 
 
+@pytest.mark.parametrize(
+    ("host", "bind", "noted"),
+    [
+        ("broker.example", "", True),
+        ("BROKER.example.", "", True),
+        ("broker.example", "lo", False),
+        ("spare", "", False),
+    ],
+)
+def test_check_config_notes_two_paths_that_take_one_way(host, bind, noted):
+    text = f'{GOOD}[[path]]\nname = "spare"\nhost = "{host}"\nbind = "{bind}"\n'
+    found = [note for note in check_config.notes(parse(text.encode(), "x"), "en") if "takes the way" in note]
+    assert (
+        found
+        == ["path spare takes the way of main: what breaks one breaks both; give each its own bind, or another broker"]
+        * noted
+    )
+
+
+@pytest.mark.parametrize(
+    ("panel", "protocol", "noted"),
+    [("anqiu.42", "3.1.1", True), ("anqiu-42", "3.1.1", False), ("anqiu.42", "5", False)],
+)
+def test_check_config_notes_a_dot_that_a_cluster_would_take_for_a_level(panel, protocol, noted):
+    text = GOOD.replace("anqiu-0042", panel).replace("[[path]]", f'[[path]]\nprotocol = "{protocol}"')
+    found = [note for note in check_config.notes(parse(text.encode(), "x"), "en") if "RabbitMQ" in note]
+    assert len(found) == noted
+    assert not noted or "the dot in panel.id = 'anqiu.42' ends a level; write - there" in found[0]
+
+
+def test_no_path_may_have_the_identity_of_anothers_media_connection():
+    text = f'{GOOD}[[path]]\nname = "main-media"\nhost = "spare.example"\n'
+    assert problems(text) == (
+        "path main-media has the client identity of the media of path main: one would throw the other out; rename one",
+    )
+
+
 @pytest.mark.parametrize("bind", ["", "eth0", "wwan0", "enp3s0.7", "192.168.8.7", "fd00::7", "fe80::1%eth0"])
 def test_two_paths_to_one_broker_may_leave_by_the_same_interface(bind):
     path = f'host = "broker.example"\nbind = "{bind}"\n'
