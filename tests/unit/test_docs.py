@@ -33,6 +33,12 @@ def test_every_file_of_the_code_that_a_page_names_is_there(page):
     assert not [file for file in named if not (ROOT / file).exists()]
 
 
+def test_the_architecture_page_leads_to_every_page():
+    front = ROOT / "docs" / "architecture.md"
+    linked = set(re.findall(r"\]\(([^)#]+)\)", front.read_text(encoding="utf-8")))
+    assert not {page.name for page in front.parent.glob("*.md")} - linked - {front.name}
+
+
 def methods():
     """Every `Class.method` of the code."""
     found = set()
