@@ -40,20 +40,18 @@ class BenchCamera(TestPictureCamera):
         super().__init__(spec.name, spec.width, spec.height, spec.rate_hz, clock)
         self._rate_hz = spec.rate_hz
         self._watcher = watcher
-        self._errors = watcher.world.camera_errors
         self._shown = "well"
         self._dropped = 0
 
     def open(self):
         self._obey(self._watcher.world)
-        self._errors = self._watcher.world.camera_errors
         return super().open()
 
     def produce(self, until_s: float) -> list[Packet]:
         world = self._watcher.world
         self._obey(world)
-        if world.camera_errors != self._errors:
-            self._errors = world.camera_errors
+        if world.camera_errors != self._watcher.errors_played:
+            self._watcher.errors_played = world.camera_errors
             raise DeviceLost(f"camera {self.name}: Input/output error")
         return [packet for packet in super().produce(until_s) if not self._drops(packet, world.camera_drop)]
 
@@ -120,9 +118,10 @@ class BenchMicrophone(MockMicrophone):
 
 
 class Watcher:
-    """Reads the world file whenever it changes."""
+    """Reads the world file whenever it changes; an error of the stream that nobody has met yet waits for the next."""
 
     def __init__(self, path: pathlib.Path) -> None:
+        self.errors_played = 0
         self.sound = b""
         self._path = path
         self._stamp = 0
