@@ -12,6 +12,8 @@ from hil.api import PATIENCE_S
 from firmware.core.effects import PATTERNS, Pattern
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from hil.api import Bench, Output
     from hil.desk import Heard
 
@@ -44,6 +46,14 @@ def _pattern(output: Output, now_s: float) -> Pattern | None:
     if long < 0.3:
         return Pattern.FAST
     return Pattern.DOUBLE if short < 0.3 else Pattern.SLOW
+
+
+def until(holds: Callable[[], object], what: str, timeout_s: float = PATIENCE_S) -> None:
+    """Await what nobody tells."""
+    deadline_s = time.monotonic() + timeout_s
+    while not holds():
+        assert time.monotonic() < deadline_s, f"not within {timeout_s} s: {what}"
+        time.sleep(LOOK_S)
 
 
 def receipt(bench: Bench, receiver: str, report: str, step: str = "received", after_s: float = 0.0) -> float:
