@@ -77,11 +77,12 @@ def project_key(base: str) -> str:
     Args:
         base: What `base_key` gave.
     """
-    sources = [path for room in ("firmware", "hal") for path in (PROJECT / room).rglob("*")]
+    sources = [path for room in ROOMS for path in (PROJECT / room).rglob("*")]
     sources = [path for path in sources if path.is_file() and "__pycache__" not in path.parts]
     return _digest([base.encode()], [*sources, *(PROJECT / name for name in _INSTALLED)])
 
 
+ROOMS: Final = ("firmware", "hal")
 _INSTALLED: Final = ("pyproject.toml", "deploy/gatebooth.service", "deploy/watchdog.conf")
 _BUILDERS: Final = ("recipe", "debian", "tree", "boot", "image")
 
