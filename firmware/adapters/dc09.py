@@ -262,7 +262,7 @@ class Dc09Path(PathActor[LineEvent]):
             self._post(TroubleOver(f"path {self._path} receiver"))
 
     def _unknown(self, report: Report) -> None:
-        """Sending it again would change nothing; the other paths carry it, and a person has to know."""
+        """Sending it again at once would change nothing; the other paths carry it, and a person has to know."""
         what = "this report" if report.covert else f"code {report.code}"
         why = f"path {self._path}: the receiver has no use for {what} (DUH): try the other path.dc09.protocol"
         self._refusing = True

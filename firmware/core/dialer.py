@@ -31,6 +31,9 @@ NUMBER_STEP = 617
 LATE_MAX = 64
 """Numbers given up whose answer is still understood."""
 SETTLED_MAX = 4096
+REFUSED_S = 60.0
+"""An alarm that was answered by DUH is offered again after this long. Whoever said so may be out of order, may have been
+put right since, or may be a forger, as DUH comes in clear: an accepted press ends with a receipt and with nothing else."""
 DRIFT_S = 5.0
 """A NAK whose time is nearer than this to ours is about something else than the time."""
 
@@ -93,7 +96,7 @@ class Dialer:
         self._excused = False
         self._served = False
         self._late: dict[int, Report] = {}
-        self._settled: dict[ReportId, None] = {}
+        self._rests_until_s: dict[ReportId, float] = {}
         self._retry = Retry(idle_cap_s)
         self._moved_s = -math.inf
         self._up_s = -math.inf
@@ -103,12 +106,12 @@ class Dialer:
     # ── what is to be sent ─────────────────────────────────────────────────────────────────────────────────────────
 
     def alarm(self, report: Report, now_s: float) -> bool:
-        """Take an alarm; one that waits, was answered for or was refused is not taken twice.
+        """Take an alarm; one that waits, was answered for or was refused of late is not taken twice.
 
         Returns:
             False when `ALARMS_MAX` wait already: the core has to repeat it.
         """
-        if report.id in self._settled or report.id in self._alarms:
+        if now_s < self._rests_until_s.get(report.id, -math.inf) or report.id in self._alarms:
             return True
         if len(self._alarms) >= ALARMS_MAX:
             return False
@@ -119,9 +122,12 @@ class Dialer:
 
     def settle(self, report: ReportId) -> None:
         """The receiver has this alarm, over whichever path: it is not sent here any more."""
-        self._settled[report] = None
-        if len(self._settled) > SETTLED_MAX:
-            del self._settled[next(iter(self._settled))]
+        self._rest(report, math.inf)
+
+    def _rest(self, report: ReportId, until_s: float) -> None:
+        self._rests_until_s[report] = until_s
+        if len(self._rests_until_s) > SETTLED_MAX:
+            del self._rests_until_s[next(iter(self._rests_until_s))]
         self._alarms.pop(report, None)
         if self._call is not None and not self._under_way and _of(self._call, report):
             self._call = None
@@ -330,7 +336,7 @@ class Dialer:
             self._heard(now_s)
             return Outcome(Verdict.TAKEN, self._finish(call.report))
         late = self._late.pop(number, None) if number else None
-        if late is None or late.id in self._settled:
+        if late is None or self._rests_until_s.get(late.id) == math.inf:
             return STRAY
         return Outcome(Verdict.TAKEN, self._finish(late))
 
@@ -339,7 +345,10 @@ class Dialer:
         if call is None:
             return STRAY
         self._heard(now_s)
-        return Outcome(Verdict.UNKNOWN, self._finish(call.report))
+        if call.report is not None:
+            self._events.pop(call.report.id, None)
+            self._rest(call.report.id, now_s + REFUSED_S)
+        return Outcome(Verdict.UNKNOWN, call.report)
 
     def _distrusted(self, utc_s: float | None, now: Instant) -> Outcome:
         call = self._call

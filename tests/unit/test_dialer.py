@@ -12,6 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from firmware.core.calls import Answer, Verdict, Word
 from firmware.core.dialer import (
     NUMBER_MAX,
+    REFUSED_S,
     TRIES_MAX,
     TURNS,
     Dialer,
@@ -274,14 +275,40 @@ def test_a_late_acknowledgement_of_a_number_given_up_still_counts_for_its_report
     assert dialer.answer(ack(1), at(now_s)).verdict is Verdict.STRAY
 
 
-def test_what_the_receiver_does_not_understand_is_not_sent_again():
+def test_what_the_receiver_does_not_understand_is_not_sent_again_at_once():
     dialer = proven()
     dialer.alarm(report(1), 1.0)
     dialer.pull(1.0)
     outcome = dialer.answer(Answer(Word.DUH, 1), at(1.1))
     assert (outcome.verdict, outcome.report) == (Verdict.UNKNOWN, report(1))
     assert dialer.up
+    assert dialer.alarm(report(1), 1.2)
     assert dialer.pull(1.2) is None
+    assert dialer.waiting == 0
+
+
+def test_an_alarm_that_was_not_understood_is_offered_again_until_there_is_a_receipt():
+    dialer = proven()
+    now_s = 1.0
+    for number in (1, 2):
+        assert dialer.alarm(report(1), now_s)
+        assert dialer.pull(now_s).number == number
+        dialer.answer(Answer(Word.DUH, number), at(now_s))
+        now_s += REFUSED_S
+    dialer.alarm(report(1), now_s)
+    dialer.pull(now_s)
+    assert dialer.answer(ack(3), at(now_s)).verdict is Verdict.TAKEN
+    dialer.alarm(report(1), now_s + 10 * REFUSED_S)
+    assert dialer.waiting == 0
+
+
+def test_an_alarm_that_was_not_understood_and_came_over_another_path_is_not_offered_again():
+    dialer = proven()
+    dialer.alarm(report(1), 1.0)
+    dialer.pull(1.0)
+    dialer.answer(Answer(Word.DUH, 1), at(1.1))
+    dialer.settle(report(1).id)
+    dialer.alarm(report(1), 1.1 + REFUSED_S)
     assert dialer.waiting == 0
 
 
