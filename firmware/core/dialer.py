@@ -32,8 +32,8 @@ LATE_MAX = 64
 """Numbers given up whose answer is still understood."""
 SETTLED_MAX = 4096
 REFUSED_S = 60.0
-"""An alarm that was answered by DUH is offered again after this long. Whoever said so may be out of order, may have been
-put right since, or may be a forger, as DUH comes in clear: an accepted press ends with a receipt and with nothing else."""
+"""An alarm that was answered by DUH is offered again after this long. Who said so may be out of order, may be put right
+by then, or may be a forger, as DUH comes in clear: an accepted press ends with a receipt and with nothing else."""
 DRIFT_S = 5.0
 """A NAK whose time is nearer than this to ours is about something else than the time."""
 
