@@ -9,6 +9,8 @@ MAKEFLAGS += --no-print-directory
 DEMO_ARGS ?=
 # What pytest is given, as TEST_ARGS="tests/unit -x".
 TEST_ARGS ?=
+# How many files of tests run side by side; most of their time is waiting.
+TEST_WORKERS ?= 3
 # What the campaign is given, as PROOF_ARGS="cuts --seed 7".
 PROOF_ARGS ?=
 # What the benches are given.
@@ -39,7 +41,7 @@ demo: .venv/demo ## press the button of a simulated booth and watch the alarm ar
 	@.venv/bin/gatebooth demo $(DEMO_ARGS)
 
 test: .venv/dev lint ## install what the tests need, check style and types, run the tests (TEST_ARGS="tests/unit -x")
-	@$(WITH_SBIN) $(PY) -m pytest $(TEST_ARGS)
+	@$(WITH_SBIN) $(PY) -m pytest --numprocesses $(TEST_WORKERS) --dist loadfile $(TEST_ARGS)
 
 proof: .venv/proof ## cut power, links, disks and processes for minutes, and write docs/reliability.md (best as root)
 	@$(WITH_SBIN) PYTHONPATH=tests $(PY) -m proof $(PROOF_ARGS)
