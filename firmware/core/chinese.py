@@ -72,6 +72,10 @@ configuration
     配置
 adapter {}
     部件 {}
+32, 48 or 64
+    32、48 或 64
+16, 24 or 32
+    16、24 或 32
 loop {} on pin GPIO{}
     引脚 GPIO{1} 上的回路 {0}
 output {} on pin GPIO{}

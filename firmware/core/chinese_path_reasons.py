@@ -31,4 +31,18 @@ the interface has no IPv4 address: check DHCP, or the SIM card and its APN
     接口没有 IPv4 地址：请检查 DHCP，或 SIM 卡及其 APN
 no way to {} from there: check router and default route
     从那里到不了 {}：请检查路由器和默认路由
+key file {} is not there: put the receiving centre's key into it
+    没有密钥文件 {}：请把接警中心的密钥放进去
+encryption needs the package pycryptodomex: pip install 'gatebooth[dc09]'
+    加密需要软件包 pycryptodomex：pip install 'gatebooth[dc09]'
+key file {} holds something else than hexadecimal digits 0-9 a-f: write {} of them
+    密钥文件 {} 中有十六进制数字 0-9 a-f 以外的字符：请写 {} 位
+key file {} has {} hexadecimal digits: an AES key has {}
+    密钥文件 {} 有 {} 位十六进制数字：AES 密钥应为 {} 位
+key file {} holds something else than printable ASCII characters without spaces: write the key again
+    密钥文件 {} 中有可打印 ASCII 以外的字符或空格：请重写密钥
+key file {} has {} characters: an AES key has {}
+    密钥文件 {} 有 {} 个字符：AES 密钥应为 {} 个
+{}; if the receiver was given exactly this text, set path.dc09.key_encoding = "{}"
+    {}；若接收机用的正是这段文字，请设 path.dc09.key_encoding = "{}"
 """

@@ -80,13 +80,11 @@ def load_aes_key(path: Path, encoding: str) -> bytes:
 def _from_hex(path: Path, text: bytes) -> bytes:
     wanted = [2 * size for size in SIZES]
     if not all(chr(byte) in string.hexdigits for byte in text):
-        hint = _other(TEXT) if len(text) in SIZES else ""
-        raise KeyFileError(f"key file {path} holds something else than hexadecimal digits 0-9 a-f{hint}")
+        why = f"key file {path} holds something else than hexadecimal digits 0-9 a-f: write {_listed(wanted)} of them"
+        raise KeyFileError(_or_else(why, TEXT) if len(text) in SIZES else why)
     if len(text) not in wanted:
-        hint = _other(TEXT) if len(text) in SIZES else ""
-        raise KeyFileError(
-            f"key file {path} has {len(text)} hexadecimal digits: an AES key has {_listed(wanted)}{hint}"
-        )
+        why = f"key file {path} has {len(text)} hexadecimal digits: an AES key has {_listed(wanted)}"
+        raise KeyFileError(_or_else(why, TEXT) if len(text) in SIZES else why)
     return bytes.fromhex(text.decode("ascii"))
 
 
@@ -96,13 +94,13 @@ def _from_text(path: Path, text: bytes) -> bytes:
             f"key file {path} holds something else than printable ASCII characters without spaces: write the key again"
         )
     if len(text) not in SIZES:
-        hint = _other(HEX) if len(text) in [2 * size for size in SIZES] else ""
-        raise KeyFileError(f"key file {path} has {len(text)} characters: an AES key has {_listed(SIZES)}{hint}")
+        why = f"key file {path} has {len(text)} characters: an AES key has {_listed(SIZES)}"
+        raise KeyFileError(_or_else(why, HEX) if len(text) in [2 * size for size in SIZES] else why)
     return text
 
 
-def _other(encoding: str) -> str:
-    return f'; if the receiver was given exactly this text, set path.dc09.key_encoding = "{encoding}"'
+def _or_else(why: str, encoding: str) -> str:
+    return f'{why}; if the receiver was given exactly this text, set path.dc09.key_encoding = "{encoding}"'
 
 
 def _listed(sizes: tuple[int, ...] | list[int]) -> str:

@@ -316,7 +316,7 @@ def test_the_same_file_is_another_key_in_the_other_writing(tmp_path, size):
         ("0123456789ABCDEF", HEX, "has 16 hexadecimal digits: an AES key has 32, 48 or 64; if the receiver"),
         ("4A" * 20, HEX, "has 40 hexadecimal digits: an AES key has 32, 48 or 64"),
         ("", HEX, "has 0 hexadecimal digits"),
-        ("G" * 32, HEX, "something else than hexadecimal digits 0-9 a-f; if the receiver"),
+        ("G" * 32, HEX, "hexadecimal digits 0-9 a-f: write 32, 48 or 64 of them; if the receiver"),
         ("4A" * 24, TEXT, "has 48 characters: an AES key has 16, 24 or 32; if the receiver"),
         ("J" * 17, TEXT, "has 17 characters: an AES key has 16, 24 or 32"),
         ("JJJJ JJJJ JJJJ J", TEXT, "without spaces"),
