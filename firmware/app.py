@@ -133,7 +133,7 @@ class App:
         self.epoch = self._recovery.epoch
         self.panel = Panel(panel_spec(config), self.epoch)
         self.owner = Owner(self.panel, self.inbox, clock, self._obey, board.watchdog)
-        self.inputs = Inputs(board.loops, clock, self.inbox.post)
+        self.inputs = Inputs(board.loops, clock, self.inbox.post, self._tell_supervisor)
         roles = {name: output.role for name, output in config.output.items()}
         self._keeper = self._crew.take_on(self.journal)
         self._outputs = self._crew.take_on(Outputs(board.outputs, roles, clock, self.inbox.post))
@@ -157,8 +157,14 @@ class App:
         for effect in self.panel.start(self._recovery.reports, self._recovery.marks, self._parts.clock.now()):
             self._obey(effect)
         self._crew.start()
-        armed = f"armed: panel {self._config.panel.id} epoch {self.epoch}, {len(self.panel.zones)} zones"
         self._parts.board.watchdog.ready()
+        self._tell_supervisor()
+
+    def _tell_supervisor(self) -> None:
+        """What is guarded, again whenever a loop is lost or comes: who guards nothing must not look armed."""
+        lost, count = self.inputs.lost, len(self.panel.zones)
+        zones = f"{count - len(lost)} of {count} zones, not watched: {', '.join(lost)}" if lost else f"{count} zones"
+        armed = f"armed: panel {self._config.panel.id} epoch {self.epoch}, {zones}"
         self._parts.board.watchdog.status(armed)
         log.info("%s", armed)
 

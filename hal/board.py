@@ -7,16 +7,20 @@ when it is asked for and not before: gpiozero, PortAudio and FFmpeg cost a panel
 from __future__ import annotations
 
 import contextlib
+import functools
+import threading
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from hal.clock import SystemClock
 from hal.errors import DeviceLost, NotSupported, PinInUse
+from hal.late import LateLoop, LateOutput
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from hal.pi.pins import Pins
     from hal.ports import AudioIn, AudioOut, Camera, Clock, Console, DigitalOut, LoopInput, Watchdog
 
 TEST: Final = "test:"
@@ -123,12 +127,12 @@ class Board:
     """What was opened.
 
     Attributes:
-        loops: By name; those that could not be opened are missing.
-        outputs: By name; those that could not be opened are missing.
+        loops: By name; one that could not be opened yet says so when read, and each `watch` tries again.
+        outputs: By name; one that could not be opened yet says so, and each `set` tries again.
         console: None when none is configured or its library is missing; a port that is not there says so when read.
         watchdog: The supervisor, or one that has nobody to tell.
         clock: The board's clocks.
-        faults: (what, why) of everything that could not be opened; what is "loop NAME", "output NAME" or "console".
+        faults: (what, why) of what is not there and is not asked for again: the console without its library.
 
     Synchronization: `close` from the thread that opened it.
     """
@@ -168,8 +172,8 @@ class _Backend:
 def open_board(spec: BoardSpec, *, clock: Clock | None = None, factory: Any = None) -> Board:
     """Open the panel's part of a board.
 
-    What cannot be opened is listed in `Board.faults` and does not keep the rest from opening: a panel that refuses to
-    start protects nobody.
+    A loop or an output that cannot be opened does not keep the rest from opening, and may be opened later: a panel that
+    refuses to start protects nobody.
 
     Args:
         spec: What to open.
@@ -193,8 +197,8 @@ def open_board(spec: BoardSpec, *, clock: Clock | None = None, factory: Any = No
     with contextlib.ExitStack() as undo:
         for close in backend.last:
             undo.callback(close)
-        loops = _open_all("loop", spec.loops, backend.loop, faults, undo)
-        outputs = _open_all("output", spec.outputs, backend.output, faults, undo)
+        loops = _open_all(spec.loops, backend.loop, LateLoop, undo)
+        outputs = _open_all(spec.outputs, backend.output, LateOutput, undo)
         console = _open_console(spec.console, backend, faults, undo)
         watchdog = backend.watchdog()
         undo.callback(watchdog.close)
@@ -270,19 +274,19 @@ def _check_pins(spec: BoardSpec) -> None:
 
 
 def _open_all(
-    kind: str,
     specs: Sequence[_Spec],
     make: Callable[[_Spec], _Part],
-    faults: list[tuple[str, str]],
+    late: Callable[[str, str, Callable[[], _Part]], _Part],
     undo: contextlib.ExitStack,
 ) -> dict[str, _Part]:
     parts: dict[str, _Part] = {}
     for spec in specs:
         try:
-            parts[spec.name] = part = make(spec)
-            undo.callback(part.close)
+            part = make(spec)
         except DeviceLost as error:
-            faults.append((f"{kind} {spec.name}", str(error)))
+            part = late(spec.name, str(error), functools.partial(make, spec))
+        parts[spec.name] = part
+        undo.callback(part.close)
     return parts
 
 
@@ -317,21 +321,21 @@ def _mock(clock: Clock, *, real_time: bool) -> _Backend:
 def _pi(spec: BoardSpec, clock: Clock, factory: Any) -> _Backend:
     from hal.pi.watchdog import SystemdWatchdog  # noqa: PLC0415 - see the module
 
-    try:
-        with _installed("a pin", "board"):
-            from hal.pi.gpio_loop import GpioLoop  # noqa: PLC0415 - loads gpiozero
-            from hal.pi.output import GpioOutput  # noqa: PLC0415
-            from hal.pi.pins import Pins, open_pins  # noqa: PLC0415
-        pins = open_pins(spec.work_dir) if factory is None else Pins.over(factory)
-    except DeviceLost as error:
-        return _Backend(_no_pins(error), _no_pins(error), _serial, SystemdWatchdog)
-    return _Backend(
-        lambda part: GpioLoop(part.name, part.pin, part.contact, pins, clock),
-        lambda part: GpioOutput(part.name, part.pin, pins, active_high=part.active_high),
-        _serial,
-        SystemdWatchdog,
-        last=(pins.factory.close,) if factory is None else (),
-    )
+    chip = _Chip(spec.work_dir, factory)
+
+    def loop(part: LoopSpec) -> LoopInput:
+        pins = chip.pins()
+        from hal.pi.gpio_loop import GpioLoop  # noqa: PLC0415 - loads gpiozero
+
+        return GpioLoop(part.name, part.pin, part.contact, pins, clock)
+
+    def output(part: OutputSpec) -> DigitalOut:
+        pins = chip.pins()
+        from hal.pi.output import GpioOutput  # noqa: PLC0415 - loads gpiozero
+
+        return GpioOutput(part.name, part.pin, pins, active_high=part.active_high)
+
+    return _Backend(loop, output, _serial, SystemdWatchdog, last=(chip.close,))
 
 
 def _serial(spec: ConsoleSpec) -> Console:
@@ -340,11 +344,31 @@ def _serial(spec: ConsoleSpec) -> Console:
     return SerialConsole(spec.port, spec.baud)
 
 
-def _no_pins(error: DeviceLost) -> Callable[[object], NoReturn]:
-    def refuse(_spec: object) -> NoReturn:
-        raise error
+class _Chip:
+    """The GPIO chip, opened by the first pin that can be had: udev may bring it, or leave to use it, after the start.
 
-    return refuse
+    Synchronization: `pins` from any thread.
+    """
+
+    def __init__(self, work_dir: Path, factory: Any) -> None:
+        self._work_dir = work_dir
+        self._factory = factory
+        self._pins: Pins | None = None
+        self._opening = threading.Lock()
+
+    def pins(self) -> Pins:
+        """Raises `DeviceLost` while there is no chip."""
+        with self._opening:
+            if self._pins is None:
+                with _installed("a pin", "board"):
+                    from hal.pi.pins import Pins, open_pins  # noqa: PLC0415 - loads gpiozero
+                self._pins = open_pins(self._work_dir) if self._factory is None else Pins.over(self._factory)
+            return self._pins
+
+    def close(self) -> None:
+        """Give the chip back, unless it is the caller's."""
+        if self._pins is not None and self._factory is None:
+            self._pins.factory.close()
 
 
 @contextlib.contextmanager

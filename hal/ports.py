@@ -44,7 +44,13 @@ class LoopInput(Protocol):
         ...
 
     def watch(self, post: Callable[[Level], None]) -> None:
-        """Have `post` called at every edge with the level and the time of the edge; `post` must not block or raise."""
+        """Have `post` called at every edge with the level and the time of the edge; `post` must not block or raise.
+
+        Opens a loop that could not be opened before.
+
+        Raises:
+            DeviceLost: No edges will come: the loop cannot be opened yet, or gives none. It may be asked again.
+        """
         ...
 
     def close(self) -> None:
@@ -64,10 +70,10 @@ class DigitalOut(Protocol):
         ...
 
     def set(self, *, on: bool) -> None:
-        """Drive the output; idempotent.
+        """Drive the output; idempotent. Opens one that could not be opened before.
 
         Raises:
-            DeviceLost: The output cannot be driven (also after `close`).
+            DeviceLost: The output cannot be driven (also after `close`). It may be asked again.
         """
         ...
 

@@ -6,6 +6,7 @@ import collections
 import shlex
 from typing import TYPE_CHECKING
 
+from firmware.adapters.reopening import pause_s
 from firmware.core.commands import CONSOLE
 from firmware.core.effects import Reply, Say
 from firmware.core.facts import Command, Trouble, TroubleOver
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
 
 ARGUMENTS = {"reset": 3, "bell-off": 1, "status": 0}
 """Least number of words after each verb: reset ZONE|all NAME REASON…, bell-off NAME, status."""
-RETRY_S = (0.5, 1.0, 2.0, 5.0)
-"""Pauses before a line that is lost, or was never there, is tried again; the last one goes on."""
 OWN_KEPT, OWN_COMPARED = 16, 60
 """What was written last, by its beginning: a loose or looped-back receive wire brings it back as if it were typed."""
 
@@ -83,7 +82,7 @@ class Console:
     @property
     def pause_s(self) -> float:
         """How long to leave a lost line alone before the next `read`."""
-        return RETRY_S[min(self._failures, len(RETRY_S)) - 1] if self._failures else 0.0
+        return pause_s(self._failures)
 
     def _obey(self, text: str) -> None:
         try:

@@ -7,8 +7,10 @@ at boot, an edge that was dropped and a dead callback thread are seen all the sa
 from __future__ import annotations
 
 import threading
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from firmware.adapters.reopening import pause_s
 from firmware.core.facts import Trouble, TroubleOver
 from hal.errors import DeviceLost
 from hal.types import Level, LoopState
@@ -24,20 +26,35 @@ DEAF_AFTER = 3
 """Level changes in a row that only re-reading saw: the edges of this loop no longer come."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Unwatched:
+    """A loop whose edges do not come yet: how often it was asked for in vain, and when it is asked for again."""
+
+    failures: int = 0
+    due_s: float = 0.0
+
+
 class Inputs:
-    """Watches and re-reads all loops.
+    """Watches and re-reads all loops; one that cannot be opened yet is asked for until it can.
 
     Args:
         loops: The board's loops by name.
         clock: For the time of levels that re-reading found.
         post: To the owner's inbox; never blocks.
+        changed: Told, on the actor's thread, when `lost` is no longer what it was.
 
     Synchronization: an actor; edges come on the HAL's threads.
     """
 
     name = "inputs"
 
-    def __init__(self, loops: Mapping[str, LoopInput], clock: Clock, post: Callable[[Fact], None]) -> None:
+    def __init__(
+        self,
+        loops: Mapping[str, LoopInput],
+        clock: Clock,
+        post: Callable[[Fact], None],
+        changed: Callable[[], None] = lambda: None,
+    ) -> None:
         self._loops = dict(loops)
         self._clock = clock
         self._post = post
@@ -45,27 +62,44 @@ class Inputs:
         self._unheard: dict[str, int] = dict.fromkeys(loops, 0)
         self._edges: dict[str, int] = dict.fromkeys(loops, 0)
         self._order = threading.Lock()
+        self._changed = changed
+        self._unwatched = {name: _Unwatched() for name in loops}
+        self._mute: set[str] = set()
         self._lost: set[str] = set()
         self._due_s = 0.0
 
     def arm(self) -> None:
         """Watch every loop and read it once: from here on a press is seen."""
-        for loop in self._loops.values():
-            try:
-                loop.watch(self._edge)
-            except DeviceLost as error:
-                self._lose(loop.name, error)
-        self.tick()
+        self._look()
+
+    @property
+    def lost(self) -> tuple[str, ...]:
+        """The loops that cannot be read now: nothing guards them."""
+        return tuple(sorted(self._lost))
 
     def handle(self, order: object) -> None:
         """Inputs take no orders."""
         raise TypeError(f"inputs take no orders, got {order!r}")
 
     def tick(self) -> None:
-        """Re-read every loop."""
+        """Re-read every loop; ask for those that are not watched yet."""
+        before = set(self._lost)
+        self._look()
+        if self._lost != before:
+            self._changed()
+
+    def next_deadline(self) -> float:
+        """When the loops are read again."""
+        return self._due_s
+
+    def close(self) -> None:
+        """The board gives the pins back, not the actor."""
+
+    def _look(self) -> None:
         now_s = self._clock.now().mono_s
         self._due_s = now_s + 1 / POLL_HZ
         for name, loop in self._loops.items():
+            why = self._watch(name, now_s)
             edges = self._edges[name]
             try:
                 state = loop.read()
@@ -75,14 +109,27 @@ class Inputs:
             if name in self._lost:
                 self._lost.discard(name)
                 self._post(TroubleOver(f"loop {name}"))
+            if why:
+                self._mute.add(name)
+                self._post(Trouble(f"edges of loop {name}", why))
             self._reread(name, state, edges, now_s)
 
-    def next_deadline(self) -> float:
-        """When the loops are read again."""
-        return self._due_s
-
-    def close(self) -> None:
-        """The board gives the pins back, not the actor."""
+    def _watch(self, name: str, now_s: float) -> str:
+        """Ask for edges if they do not come yet and it is time to; why they still do not, or ""."""
+        absent = self._unwatched.get(name)
+        if absent is None or now_s < absent.due_s:
+            return ""
+        try:
+            self._loops[name].watch(self._edge)
+        except DeviceLost as error:
+            failures = absent.failures + 1
+            self._unwatched[name] = _Unwatched(failures, now_s + pause_s(failures))
+            return str(error)
+        del self._unwatched[name]
+        if name in self._mute:
+            self._mute.discard(name)
+            self._post(TroubleOver(f"edges of loop {name}"))
+        return ""
 
     def _reread(self, name: str, state: LoopState, edges: int, now_s: float) -> None:
         """Post a level that no edge told; one that an edge has overtaken since it was read is history."""
@@ -103,6 +150,8 @@ class Inputs:
             self._post(level)
 
     def _count_unheard(self, name: str) -> None:
+        if name in self._unwatched:
+            return
         self._unheard[name] += 1
         if self._unheard[name] == DEAF_AFTER:
             why = (

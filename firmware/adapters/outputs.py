@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from firmware.adapters.reopening import pause_s
 from firmware.core.effects import PATTERNS, Drive, Pattern, Role
 from firmware.core.facts import Trouble, TroubleOver
 from hal.errors import DeviceLost
@@ -15,8 +16,6 @@ if TYPE_CHECKING:
 
     from firmware.core.facts import Fact
     from hal.ports import Clock, DigitalOut
-
-RETRY_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +42,16 @@ class _Order:
 _OFF = _Order(Pattern.OFF, 0.0, 0.0)
 
 
+@dataclass(frozen=True, slots=True)
+class _Loss:
+    """An output that cannot be driven: how often in a row it refused, and when it is tried again."""
+
+    failures: int
+    due_s: float
+
+
 class Outputs:
-    """Drives every output by its role.
+    """Drives every output by its role; one that cannot be driven, or opened, is tried until it can.
 
     Args:
         outputs: The board's outputs by name.
@@ -70,8 +77,8 @@ class Outputs:
         self._post = post
         self._orders: dict[Role, _Order] = dict.fromkeys(Role, _OFF)
         self._driven: dict[str, bool] = {}
-        self._lost: dict[str, float] = {}
-        self._due_s = math.inf
+        self._lost: dict[str, _Loss] = {}
+        self._due_s = 0.0
 
     def handle(self, order: object) -> None:
         """Take a `Drive`; a renewal of the same pattern does not disturb its rhythm."""
@@ -81,6 +88,10 @@ class Outputs:
         now_s = self._clock.now().mono_s
         going_on = before.pattern is order.pattern and now_s < before.until_s
         self._orders[order.role] = _Order(order.pattern, before.since_s if going_on else now_s, order.until_s)
+        if not going_on:  # an alarm does not wait for the next try
+            for name in self._lost:
+                if self._roles[name] is order.role:
+                    self._lost[name] = replace(self._lost[name], due_s=now_s)
         self.tick()
 
     def tick(self) -> None:
@@ -103,13 +114,18 @@ class Outputs:
         self.tick()
 
     def _drive(self, name: str, output: DigitalOut, *, on: bool, now_s: float) -> float:
+        loss = self._lost.get(name)
+        if loss is not None and now_s < loss.due_s:
+            return loss.due_s
         try:
             output.set(on=on)
         except DeviceLost as error:
-            if name not in self._lost:
+            if loss is None:
                 self._post(Trouble(f"output {name}", str(error)))
-            self._lost[name] = now_s
-            return now_s + RETRY_S
+            failures = 1 if loss is None else loss.failures + 1
+            self._driven.pop(name, None)  # nobody knows what it shows now, so it is tried until it obeys
+            self._lost[name] = _Loss(failures, now_s + pause_s(failures))
+            return self._lost[name].due_s
         self._driven[name] = on
         if self._lost.pop(name, None) is not None:
             self._post(TroubleOver(f"output {name}"))

@@ -95,7 +95,11 @@ class Hands:
         self._machine.wire()
 
     def _input(self, values: Values) -> None:
-        self._machine.loops[values["zone"]].lost = values["word"] == "lost"
+        loop = self._machine.loops[values["zone"]]
+        if values["word"] == "lost":
+            loop.lost = True
+        else:
+            loop.find(self._world.clock.now_s)
         self._machine.wire()
 
     def _output(self, values: Values) -> None:

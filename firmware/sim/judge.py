@@ -47,7 +47,7 @@ class Judge:
                 continue
             since_s = max(loop.since_s, self._armed_s)
             patience_s = self._world.config.zone[zone].debounce_ms / 1000 + 1 / POLL_HZ + GRACE_S
-            if now_s - since_s < patience_s or self._checked.get(zone) == since_s:
+            if now_s - max(since_s, loop.back_s) < patience_s or self._checked.get(zone) == since_s:
                 continue
             self._checked[zone] = since_s
             if machine.panel.zones[zone].incident is None and self._alarm_s.get(zone, -1.0) < since_s:

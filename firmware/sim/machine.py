@@ -44,8 +44,9 @@ class Loop:
         state: Of button and wires.
         disturbed: Interference turns what can be read into its opposite.
         deaf: Edges do not come.
-        lost: It cannot be read.
+        lost: It cannot be read or, at the panel's start, not be opened.
         since_s: World time of its last change.
+        back_s: World time since which it can be read.
     """
 
     state: LoopState = LoopState.NORMAL
@@ -53,6 +54,12 @@ class Loop:
     deaf: bool = False
     lost: bool = False
     since_s: float = 0.0
+    back_s: float = 0.0
+
+    def find(self, now_s: float) -> None:
+        """It can be read again."""
+        if self.lost:
+            self.lost, self.back_s = False, now_s
 
     @property
     def reads(self) -> LoopState:

@@ -22,8 +22,8 @@ ACTIONS: tuple[Rule, ...] = (
     ),
     Rule("deaf", "deaf ZONE...", "Edges of these loops no longer come; only re-reading sees their level."),
     Rule("hears", "hears ZONE...", "Edges come again."),
-    Rule("input", "input ZONE lost|back", "The GPIO line of a loop cannot be read; it can again."),
-    Rule("output", "output OUTPUT lost|back", "A relay or lamp cannot be driven; it can again."),
+    Rule("input", "input ZONE lost|back", "The GPIO line of a loop cannot be read, or opened by a start; it can."),
+    Rule("output", "output OUTPUT lost|back", "A relay or lamp cannot be driven, or opened by a start; it can."),
     Rule(
         "link",
         "link [PATH] up|down|blackhole",

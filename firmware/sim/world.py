@@ -143,7 +143,8 @@ class World:
         machine.apply_journal_faults()
         machine.console_lost = False
         for loop in machine.loops.values():
-            loop.deaf = loop.lost = loop.disturbed = False
+            loop.deaf = loop.disturbed = False
+            loop.find(self.clock.now_s)
         machine.outputs_lost = dict.fromkeys(machine.outputs_lost, False)
         machine.wire()
         machine.poll_console()

@@ -48,7 +48,7 @@ class GpioLoop:
         self._post: Callable[[Level], None] | None = None
         # Held while the watcher runs, so that close() can promise that no call begins after it.
         self._gate = threading.RLock()
-        self._closed = False
+        self._closed = self._watching = False
         self._device = self._open(pin)
         self._pin = self._device.pin
 
@@ -69,8 +69,13 @@ class GpioLoop:
         """Have `post` called at every edge; a second watcher replaces the first."""
         self._check_open()
         self._post = post
+        if self._watching:
+            return
         try:
+            # After a try that failed gpiozero believes that it watches, and would not ask for edges again.
+            self._pin.when_changed = None
             self._pin.when_changed = self._edge
+            self._watching = True
         except self._pins.errors as error:
             raise DeviceLost(f"{self._label} gives no edges: {error}; its level is still read") from error
 

@@ -36,6 +36,12 @@ def open_kind(kind, loops=LOOPS, outputs=OUTPUTS, **more):
     return open_board(BoardSpec(kind, loops, outputs, **more), factory=factory)
 
 
+def why(use):
+    with pytest.raises(DeviceLost) as lost:
+        use()
+    return str(lost.value)
+
+
 @pytest.fixture(params=["mock", "pi"])
 def kind(request):
     return request.param
@@ -87,10 +93,11 @@ def test_a_contact_that_is_neither_is_refused():
 
 def test_a_loop_and_an_output_that_cannot_be_opened_do_not_prevent_the_others():
     board = open_kind("pi", (LoopSpec("ghost", 45), *LOOPS), (*OUTPUTS, OutputSpec("phantom", 46)))
-    assert list(board.loops) == ["booth-button", "tamper"]
-    assert list(board.outputs) == ["siren", "lamp"]
-    assert [name for name, _ in board.faults] == ["loop ghost", "output phantom"]
-    assert "loop ghost on pin GPIO45 cannot be opened" in board.faults[0][1]
+    assert [board.loops[loop.name].read() for loop in LOOPS] == [LoopState.NORMAL, LoopState.ALARM]
+    for output in OUTPUTS:
+        board.outputs[output.name].set(on=True)
+    assert "loop ghost on pin GPIO45 cannot be opened" in why(board.loops["ghost"].read)
+    assert "output phantom on pin GPIO46 cannot be opened" in why(board.outputs["phantom"].get)
     board.close()
 
 
@@ -110,8 +117,8 @@ def test_a_machine_without_pins_still_gives_a_console_and_says_why_each_loop_is_
     with SerialPair() as pair:
         board = open_board(BoardSpec("pi", LOOPS, OUTPUTS, ConsoleSpec(pair.port), tmp_path))
         assert board.console is not None
-        assert [name for name, _ in board.faults] == ["loop booth-button", "loop tamper", "output siren", "output lamp"]
-        assert {why for _, why in board.faults} == {"the GPIO chip cannot be opened: no chip"}
+        uses = [loop.read for loop in board.loops.values()] + [output.get for output in board.outputs.values()]
+        assert [why(use) for use in uses] == ["the GPIO chip cannot be opened: no chip"] * 4
         board.close()
 
 
@@ -135,8 +142,8 @@ def test_the_boards_own_chip_is_opened_and_given_back(mocker, tmp_path_factory):
 def test_a_work_folder_that_cannot_be_written_is_told(tmp_path):
     spec = BoardSpec("pi", LOOPS, work_dir=tmp_path / "missing")
     board = open_board(spec)
-    assert "lgpio needs a folder that this user" in board.faults[0][1]
-    assert "missing" in board.faults[0][1]
+    assert "lgpio needs a folder that this user" in why(board.loops["tamper"].read)
+    assert "missing" in why(board.loops["tamper"].read)
     board.close()
 
 
@@ -202,6 +209,5 @@ def test_a_panel_without_gpiozero_says_so_for_each_loop(mocker):
     for name in [name for name in sys.modules if name.startswith("hal.pi.")]:
         del sys.modules[name]
     board = open_board(BoardSpec("pi", LOOPS))
-    assert [name for name, _ in board.faults] == ["loop booth-button", "loop tamper"]
-    assert "install the extra gatebooth[board]" in board.faults[0][1]
+    assert ["install the extra gatebooth[board]" in why(loop.read) for loop in board.loops.values()] == [True, True]
     board.close()

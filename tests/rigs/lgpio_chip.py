@@ -38,7 +38,7 @@ class LgpioChip:
             "gpiochip_close": lambda handle: 0,
             "gpio_claim_input": lambda handle, gpio, flags=0: self._claim(gpio, flags),
             "gpio_claim_output": lambda handle, gpio, level=0, flags=0: self._claim_output(gpio, level),
-            "gpio_claim_alert": lambda handle, gpio, edges, flags=0: self._claim(gpio, flags | _ALERT),
+            "gpio_claim_alert": self.claim_alert,
             "gpio_free": lambda handle, gpio: self._modes.pop(gpio, None) and 0,
             "gpio_get_mode": lambda handle, gpio: self._modes.get(gpio, 0),
             "gpio_read": lambda handle, gpio: self._read(gpio),
@@ -72,6 +72,10 @@ class LgpioChip:
         self._passed.clear()
         self._report(_SENTINEL, 1)
         assert self._passed.wait(5), "lgpio's callback thread is dead: every input is deaf"
+
+    def claim_alert(self, _handle: int, gpio: int, _edges: int, flags: int = 0) -> int:
+        """What lgpio does for a line whose edges are wanted."""
+        return self._claim(gpio, flags | _ALERT)
 
     def _report(self, gpio: int, level: int) -> None:
         os.write(self._fifo, struct.pack("QBBBBI", 123_456_789, CHIP, gpio, level, 0, 0))

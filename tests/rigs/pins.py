@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+from typing import ClassVar
+
 from gpiozero.pins.mock import MockFactory, MockPin
 
 
@@ -10,6 +13,12 @@ class WiredPin(MockPin):
 
     grounded = False
     level_error: Exception | None = None
+    busy: ClassVar[set[int]] = set()
+
+    def __init__(self, factory, info):
+        if int(info.name.removeprefix("GPIO")) in self.busy:
+            raise OSError(errno.EBUSY, "Device or resource busy")
+        super().__init__(factory, info)
 
     def ground(self, *, closed: bool) -> None:
         self.grounded = closed
@@ -30,3 +39,9 @@ class WiredPin(MockPin):
 def wired_factory() -> MockFactory:
     """A board of a Raspberry Pi 3 whose pins can be wired."""
     return MockFactory(pin_class=WiredPin)
+
+
+def busy_factory(*pins: int) -> tuple[MockFactory, set[int]]:
+    """The same while some of its pins are held by somebody else; they are free when they leave the set."""
+    held = set(pins)
+    return MockFactory(pin_class=type("BusyPin", (WiredPin,), {"busy": held})), held

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from rigs.serial_pair import SerialPair
 
-from firmware.adapters.console import RETRY_S, Console
+from firmware.adapters.console import Console
+from firmware.adapters.reopening import RETRY_S
 from firmware.core.effects import Reply, Say
 from firmware.core.facts import Command, Trouble, TroubleOver
 from hal.errors import DeviceLost

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from firmware.adapters.inputs import DEAF_AFTER, Inputs
+from firmware.adapters.inputs import DEAF_AFTER, POLL_HZ, Inputs
+from firmware.adapters.reopening import RETRY_S
 from firmware.core.facts import Trouble, TroubleOver
 from hal.errors import DeviceLost
 from hal.mock.clock import VirtualClock
@@ -126,3 +127,80 @@ def test_a_lost_input_is_one_trouble_and_its_return_another(bench):
 def test_an_order_to_the_inputs_is_a_defect(bench):
     with pytest.raises(TypeError):
         bench[3].handle("go")
+
+
+class ShyLoop(Loop):
+    """A loop that cannot be opened before `there`."""
+
+    there = False
+    asked = 0
+
+    def read(self):
+        if not self.there:
+            raise DeviceLost("loop button on pin GPIO17 cannot be opened: GPIO busy")
+        return super().read()
+
+    def watch(self, post):
+        self.asked += 1
+        self.read()
+        super().watch(post)
+
+
+@pytest.fixture
+def shy():
+    clock, facts, changes = VirtualClock(), [], []
+    loop = ShyLoop(clock)
+    loops = {"button": loop, "lid": Loop(clock, "lid")}
+    inputs = Inputs(loops, clock, facts.append, lambda: changes.append(inputs.lost))
+    inputs.arm()
+    return clock, loop, facts, inputs, changes
+
+
+def test_a_loop_that_is_not_there_is_told_once_and_asked_for_less_and_less_often(shy):
+    clock, loop, facts, inputs, _ = shy
+    asked = []
+    while clock.now().mono_s < 20:
+        before = loop.asked
+        poll(clock, inputs)
+        if loop.asked > before:
+            asked.append(clock.now().mono_s)
+    gaps = [later - earlier for earlier, later in zip([0.0, *asked], asked, strict=False)]
+    assert gaps == pytest.approx([*RETRY_S, 5.0, 5.0], abs=1.5 / POLL_HZ)
+    assert facts == [Trouble("loop button", "loop button on pin GPIO17 cannot be opened: GPIO busy")]
+
+
+def test_a_button_that_is_held_when_its_loop_comes_is_seen_at_once_and_its_edges_after(shy):
+    clock, loop, facts, inputs, _ = shy
+    loop.there, loop.state = True, LoopState.ALARM
+    while clock.now().mono_s < 0.6:
+        poll(clock, inputs)
+    loop.edge(LoopState.NORMAL)
+    assert facts[1] == TroubleOver("loop button")
+    assert [fact.state for fact in facts[2:]] == [LoopState.ALARM, LoopState.NORMAL]
+
+
+def test_who_is_not_guarded_is_known_from_the_start_and_told_when_it_changes(shy):
+    clock, loop, _, inputs, changes = shy
+    assert (inputs.lost, changes) == (("button",), [])
+    loop.there = True
+    while clock.now().mono_s < 2:
+        poll(clock, inputs)
+    assert changes == [()]
+
+
+def test_a_readable_loop_without_edges_is_asked_for_them_until_they_come(mocker):
+    clock, facts = VirtualClock(), []
+    watch = mocker.Mock(side_effect=DeviceLost("gives no edges"))
+    late = Loop(clock)
+    late.watch = watch
+    inputs = Inputs({"button": late}, clock, facts.append)
+    inputs.arm()
+    for k in range(2 * DEAF_AFTER):
+        late.state = LoopState.NORMAL if k % 2 else LoopState.ALARM
+        poll(clock, inputs)
+    troubles = [fact for fact in facts if isinstance(fact, Trouble)]
+    assert troubles == [Trouble("edges of loop button", "gives no edges")]
+    watch.side_effect = None
+    while clock.now().mono_s < 1:
+        poll(clock, inputs)
+    assert facts[-1] == TroubleOver("edges of loop button")

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 
 from firmware.adapters.outputs import Outputs
+from firmware.adapters.reopening import RETRY_S
 from firmware.core.effects import PATTERNS, Drive, Pattern, Role
 from firmware.core.facts import Trouble, TroubleOver
 from hal.errors import DeviceLost
@@ -121,3 +124,50 @@ def test_closing_switches_everything_off(bench):
 def test_an_order_of_another_kind_is_a_defect(bench):
     with pytest.raises(TypeError):
         bench[3].handle("on")
+
+
+def test_an_output_that_is_not_there_at_the_start_is_told_before_any_order():
+    clock, facts = VirtualClock(), []
+    bell = Relay("bell")
+    bell.lost = True
+    outputs = Outputs({"bell": bell}, {"bell": Role.SIREN}, clock, facts.append)
+    assert outputs.next_deadline() <= clock.now().mono_s
+    outputs.tick()
+    assert facts == [Trouble("output bell", "output bell: no answer")]
+    bell.lost = False
+    run(clock, outputs, 1, bell)
+    assert facts[1:] == [TroubleOver("output bell")]
+    assert not bell.on
+
+
+def test_a_lost_output_is_tried_less_and_less_often_whatever_the_others_do(bench):
+    clock, relays, _, outputs = bench
+    relays["bell"].lost = True
+    tries = []
+    refuse = relays["bell"].set
+    relays["bell"].set = lambda *, on: (tries.append(clock.now().mono_s), refuse(on=on))
+    outputs.handle(order(clock, Role.STROBE, Pattern.FAST, 60))
+    outputs.handle(order(clock, Role.SIREN, Pattern.STEADY, 60))
+    run(clock, outputs, 14, relays["bell"])
+    gaps = [later - earlier for earlier, later in itertools.pairwise(tries)]
+    assert gaps == pytest.approx([*RETRY_S, RETRY_S[-1]])
+
+
+def test_a_new_order_does_not_wait_for_the_next_try(bench):
+    clock, relays, _, outputs = bench
+    relays["bell"].lost = True
+    outputs.handle(order(clock, Role.SIREN, Pattern.SLOW, 60))
+    run(clock, outputs, 9, relays["bell"])
+    relays["bell"].lost = False
+    outputs.handle(order(clock, Role.SIREN, Pattern.STEADY, 60))
+    assert relays["bell"].on
+
+
+def test_the_trouble_of_a_lost_output_ends_also_when_nothing_is_ordered_any_more(bench):
+    clock, relays, facts, outputs = bench
+    relays["bell"].lost = True
+    outputs.handle(order(clock, Role.SIREN, Pattern.STEADY, 1))
+    run(clock, outputs, 3, relays["bell"])
+    relays["bell"].lost = False
+    run(clock, outputs, 6, relays["bell"])
+    assert facts[1:] == [TroubleOver("output bell")]
