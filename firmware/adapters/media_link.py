@@ -35,8 +35,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-SILENCE_S = 1.0
-"""A child that says nothing for this long hangs: it beats each 0.2 s."""
+SILENCE_S = 3.0
+"""A child that says nothing for this long hangs: it beats each 0.2 s. Sound and pictures are the only price of waiting,
+and each child that is killed for nothing tears a gap into both: on a loaded emulated board one that encoded a still and
+sent it on was silent for more than 1 s, as it is on a small board with a full processor or a slow card."""
 BIRTH_S = 20.0
 """The same until its first word: a slow board loads Python and FFmpeg from a slow card. Who kills it there kills the
 next one at the same place, for ever: 5 s were too short on an emulated board that had other work."""

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from hal.types import AudioBlock
 
 ITEMS_MAX = 8192
-"""Two minutes of one microphone and one camera; the panel replaces a child that is silent for one second."""
+"""Two minutes of one microphone and one camera; the panel replaces a child that is silent for three seconds."""
 
 
 class Inbox:

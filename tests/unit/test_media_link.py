@@ -153,7 +153,7 @@ def test_at_its_own_deadline_a_silent_child_is_replaced(tmp_path_factory, born_s
     assert panel.child.killed
 
 
-def test_a_child_that_is_silent_for_a_second_is_killed_and_replaced(panel):
+def test_a_child_that_is_silent_for_three_seconds_is_killed_and_replaced(panel):
     panel.run(10)
     first = panel.child
     panel.run(SILENCE_S - 0.15, beating=False)
