@@ -266,8 +266,12 @@ class Link(Protocol):
 class Power(Protocol):
     """The panel's supply."""
 
-    def cut(self) -> None:
-        """Off, at this instant."""
+    def cut(self, seed: int) -> None:
+        """Off, at this instant.
+
+        Args:
+            seed: For what is left to chance: with `Can.HONEST_DISK`, which unflushed writes are lost.
+        """
         ...
 
     def on(self) -> float:

@@ -60,6 +60,13 @@ def bench(request: pytest.FixtureRequest, stand: Stand, house: House, tmp_path: 
 
 
 @pytest.fixture
+def seed(request: pytest.FixtureRequest) -> int:
+    """What all chance of a test is drawn from; a failing test says it."""
+    number: int = request.config.getoption("--bench-seed")
+    return number
+
+
+@pytest.fixture
 def measure(request: pytest.FixtureRequest, stand: Stand) -> Measurements:
     """Records figures: `measure("press to relay", 0.004, "s", limit=1.0)`."""
     return Measurements(request, stand)
@@ -71,7 +78,8 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     report = yield
     bench: Bench | None = getattr(item, "bench", None)
     if report.when == "call" and report.failed and bench is not None:
-        _attach(item, report, {**bench.house.attachments(), **bench.attachments()})
+        seed = f"--bench-seed {item.config.getoption('--bench-seed')}\n"
+        _attach(item, report, {"seed.txt": seed, **bench.house.attachments(), **bench.attachments()})
     return report
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -17,11 +18,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--bench-env", metavar="FILE", help="environment file of the real bench (labgrid's YAML)")
     group.addoption("--bench-cuts", type=int, default=3, metavar="N", help="how often the power is cut (default: 3)")
     group.addoption(
+        "--bench-seed", type=int, metavar="N", help="draws when power cuts come and what they lose (default: the time)"
+    )
+    group.addoption(
         "--bench-out", metavar="DIR", help="write measurements.jsonl and what failing tests attach into this folder"
     )
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """The two marks of a bench test."""
+    """The two marks of a bench test, and a seed where none was asked for."""
+    if config.option.bench_seed is None:
+        config.option.bench_seed = int(time.time())
     config.addinivalue_line("markers", "needs(*abilities): what the bench must be able to do; see hil.api.needs")
     config.addinivalue_line("markers", "panel(setup): the panel that the test wants; see hil.api.panel")

@@ -17,8 +17,8 @@ def presses_of(desk, after_s):
 
 
 @needs(Can.POWER)
-def test_a_button_held_at_power_on_is_an_alarm(bench):
-    bench.power.cut()
+def test_a_button_held_at_power_on_is_an_alarm(bench, seed):
+    bench.power.cut(seed)
     bench.button().press()
     on_s = bench.power.on()
     report = bench.house.desk.report("PA", after_s=on_s, zone=BOOTH_BUTTON)

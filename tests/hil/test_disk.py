@@ -18,11 +18,11 @@ def stored(bench):
 
 
 @needs(Can.DISK_FULL, Can.POWER, Can.STEPS)
-def test_a_full_disk_keeps_alarms_as_ever_and_through_a_power_cut(bench):
+def test_a_full_disk_keeps_alarms_as_ever_and_through_a_power_cut(bench, seed):
     bench.disk.fill()
     press_arrives(bench)
     stored(bench)
-    bench.power.cut()
+    bench.power.cut(seed)
     bench.button().release()
     on_s = bench.power.on()
     bench.panel.wait_armed(after_s=on_s)

@@ -204,7 +204,7 @@ def test_armed_is_what_systemd_heard_on_the_benchs_own_clock(table_bench, parts)
 def test_a_power_cut_waits_for_the_capacitors(table_bench, parts, monkeypatch):
     waits = []
     monkeypatch.setattr(bench_module.time, "sleep", waits.append)
-    table_bench.power.cut()
+    table_bench.power.cut(7)
     table_bench.power.on()
     assert parts.supply.orders == ["on", "off", "on"]
     assert waits == [bench_module.OFF_S]

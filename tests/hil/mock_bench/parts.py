@@ -190,7 +190,7 @@ class MockPower:
     def __init__(self, bench: MockBench) -> None:
         self._bench = bench
 
-    def cut(self) -> None:
+    def cut(self, seed: int) -> None:
         """SIGKILL for everything."""
         self._bench.supervisor.cut()
 

@@ -213,7 +213,7 @@ class RealPower:
     def __init__(self, supply: Supply) -> None:
         self._supply = supply
 
-    def cut(self) -> None:
+    def cut(self, seed: int) -> None:
         """Off, until the capacitors are empty."""
         self._supply.off()
         time.sleep(OFF_S)

@@ -220,17 +220,17 @@ class VirtualLink:
 
 
 class VirtualPower:
-    """See `hil.api.Power`. What of the unflushed writes survives is drawn anew at each cut, by the test's own seed."""
+    """See `hil.api.Power`. What of the unflushed writes survives is drawn from the seed of the cut."""
 
     def __init__(self, bench: VirtualBench, disk: ForgetfulDisk) -> None:
         self._bench = bench
         self._disk = disk
-        self._seed = random.Random()
 
-    def cut(self) -> None:
+    def cut(self, seed: int) -> None:
         """Off."""
         self._bench.machine.cut()
-        self._disk.lose_power(self._seed.choice(WAYS), self._seed.getrandbits(32))
+        chance = random.Random(seed)
+        self._disk.lose_power(chance.choice(WAYS), chance.getrandbits(32))
 
     def on(self) -> float:
         """A cold start."""
@@ -280,8 +280,9 @@ class VirtualPanel:
         )
 
     def said(self) -> tuple[Heard, ...]:
-        """Every step that the panel told."""
-        return tuple(Heard(at_s, json.loads(line)) for at_s, line in self._machine.steps.lines())
+        """Every step that the panel told; a line that a power cut tore says nothing."""
+        told = self._machine.steps.lines()
+        return tuple(Heard(at_s, json.loads(line)) for at_s, line in told if line.endswith("}"))
 
     def memory_mib(self) -> float:
         """Of the unit's processes."""

@@ -30,6 +30,9 @@ class SerialLine:
     def attach(self, line: socket.socket) -> None:
         """Read from now on what comes here; a machine that is started again has new lines."""
         self._line = line
+        if not self._text.endswith(b"\n"):
+            # The power went in the middle of a line: the next boot's first word belongs to none.
+            self._take(b"\n")
         threading.Thread(target=self._drain, args=(line,), name="serial", daemon=True).start()
 
     def send(self, data: bytes) -> None:
@@ -80,7 +83,10 @@ class SerialLine:
     def _drain(self, line: socket.socket) -> None:
         with contextlib.suppress(OSError):
             while data := line.recv(65536):
-                with self._news:
-                    self._times.append((len(self._text) + len(data), time.monotonic()))
-                    self._text += data
-                    self._news.notify_all()
+                self._take(data)
+
+    def _take(self, data: bytes) -> None:
+        with self._news:
+            self._times.append((len(self._text) + len(data), time.monotonic()))
+            self._text += data
+            self._news.notify_all()
