@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from hil.desk import Heard
     from hil.house import House
+    from hil.whole import Load
 
 PATIENCE_S = 60.0
 """How long a test waits for what must come: generous, because a slow machine is no failure. Figures are measured, not
@@ -60,6 +61,7 @@ class Can(enum.Enum):
     CLOCK = "set the panel's wall clock"
     TLS = "speak TLS to the broker"
     DISK_FULL = "fill the panel's disk"
+    WHOLE_MACHINE = "stop the panel and weigh the machine without it"
     CONTRACTS = "run the contract suites of the board inside it"
     DISK_ERROR = "have the panel's disk answer EIO"
 
@@ -298,6 +300,14 @@ class Panel(Protocol):
         """Stop in order and start again; returns when armed."""
         ...
 
+    def stop(self) -> None:
+        """Stop in order and stay away, the machine on; `Can.WHOLE_MACHINE`."""
+        ...
+
+    def machine(self) -> Load:
+        """What the whole machine has left; `Can.WHOLE_MACHINE`."""
+        ...
+
     def said(self) -> tuple[Heard, ...]:
         """Every line of `gatebooth run --json-steps` that got out, those before a power cut too; `Can.STEPS`."""
         ...
@@ -403,11 +413,13 @@ class Stand(Protocol):
         name: The bench's name.
         can: What it is able to do.
         image: Hash or version of what the panel runs on, for measurement records.
+        image_mib: What that takes on a disk, or None where it is not the bench's own.
     """
 
     name: str
     can: frozenset[Can]
     image: str
+    image_mib: float | None
 
     def open(self, house: House, folder: pathlib.Path, setup: Setup) -> AbstractContextManager[Bench]:
         """A panel of its own for one test: installed, powered and armed when this returns.

@@ -7,6 +7,7 @@ import pathlib
 
 import pytest
 from hil.table import newest, table
+from hil.whole import read_load
 
 pytest_plugins = ("pytester",)
 
@@ -72,3 +73,27 @@ def test_records_become_a_table_of_the_newest_figures():
 
     rows = table(newest([record(0.5), record(0.25, 0.75)])).splitlines()
     assert rows[2:] == ["| press to relay | mock | 0.25 s | 0.75 s | 2 s | abc |"]
+
+
+def test_a_machines_load_counts_neither_idling_nor_waiting_for_a_disk():
+    told = "cpu  100 20 30 9000 500 4 5 6 7 0\nMemAvailable:     614400 kB\n"
+    load = read_load(told)
+    assert load.available_mib == 600.0
+    assert load.busy_s == 1.65
+
+
+def test_a_failing_test_says_the_seed_that_plays_it_again(suite):
+    suite.makepyfile("""
+        class Nothing:
+            house = None
+            def attachments(self):
+                return {}
+        Nothing.house = Nothing()
+
+        def test_bad(request, seed):
+            request.node.bench = Nothing()
+            assert seed == 0
+    """)
+    result = suite.runpytest("--bench-seed", "23")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["--bench-seed 23"])

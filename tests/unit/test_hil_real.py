@@ -201,6 +201,12 @@ def test_armed_is_what_systemd_heard_on_the_benchs_own_clock(table_bench, parts)
         table_bench.panel.wait_armed(0.1)
 
 
+def test_the_whole_board_is_weighed_by_its_own_kernel(table_bench, parts):
+    parts.shell.answers["/proc/stat"] = ["cpu  100 0 100 9000 0 0 0 0 0 0", "MemAvailable:  512000 kB"]
+    load = table_bench.panel.machine()
+    assert (load.available_mib, load.busy_s) == (500.0, 2.0)
+
+
 def test_a_power_cut_waits_for_the_capacitors(table_bench, parts, monkeypatch):
     waits = []
     monkeypatch.setattr(bench_module.time, "sleep", waits.append)

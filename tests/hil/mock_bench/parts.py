@@ -223,6 +223,14 @@ class MockPanel:
         self._supervisor.stop()
         self.wait_armed(after_s=self._supervisor.start())
 
+    def stop(self) -> None:
+        """Stop in order."""
+        self._supervisor.stop()
+
+    def machine(self) -> NoReturn:
+        """There is none of its own."""
+        raise AssertionError("the mock bench has no machine; mark the test @needs(Can.WHOLE_MACHINE)")
+
     def said(self) -> tuple[Heard, ...]:
         """Every step that it told."""
         with self._line.news:

@@ -60,6 +60,7 @@ class MockStand:
         }
     )
     image = f"python {platform.python_version()} {platform.machine()}"
+    image_mib = None
 
     @contextlib.contextmanager
     def open(self, house: House, folder: pathlib.Path, setup: Setup) -> Iterator[MockBench]:

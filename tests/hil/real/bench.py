@@ -27,7 +27,7 @@ OFF_S = 3.0
 def abilities(parts: Parts) -> frozenset[Can]:
     """What a table can do, by what stands on it."""
     can = {Can.LINK, Can.POWER, Can.HONEST_DISK, Can.KILL, Can.SUPERVISOR, Can.CLOCK, Can.DISK_FULL}
-    can |= {Can.HARDWARE_WATCHDOG, Can.KERNEL_PANIC}
+    can |= {Can.HARDWARE_WATCHDOG, Can.KERNEL_PANIC, Can.WHOLE_MACHINE}
     table = parts.table
     optional = {
         Can.OUTPUTS: parts.sense is not None,
@@ -238,6 +238,8 @@ class RealPanel:
         self.freeze_machine = board.freeze
         self.memory_mib = board.memory_mib
         self.cpu_s = board.cpu_s
+        self.stop = board.stop
+        self.machine = board.load
 
     def wait_armed(self, timeout_s: float = 5 * PATIENCE_S, *, after_s: float = 0.0) -> float:
         """Await READY."""

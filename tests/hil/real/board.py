@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from hil.api import PATIENCE_S
 from hil.panel_file import RECEIVERS, panel_toml
+from hil.whole import ASK, read_load
 
 if TYPE_CHECKING:
     import pathlib
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from hil.house import House
     from hil.panel_file import Wiring
     from hil.real.parts import Parts
+    from hil.whole import Load
 
 UNIT = "gatebooth"
 CONFIG = "/etc/gatebooth"
@@ -139,6 +141,10 @@ class Board:
     def cpu_s(self) -> float:
         """Processor time of everything in the unit."""
         return int(self._parts.must(f"systemctl show {UNIT} -P CPUUsageNSec")[0]) / 1e9
+
+    def load(self) -> Load:
+        """What the whole board has left."""
+        return read_load("\n".join(self._parts.must(ASK)))
 
     def set_clock(self, utc_s: float, *, synced: bool) -> None:
         """Step the wall clock; the kernel calls a clock that was set by hand not synchronised."""

@@ -26,6 +26,7 @@ class RealStand:
     """
 
     name = "real"
+    image_mib = None
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts

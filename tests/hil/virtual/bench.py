@@ -17,6 +17,7 @@ from hil.virtual.devices import VirtualCamera, VirtualMicrophone
 from hil.virtual.disk import WAYS
 from hil.virtual.inside import CGROUP, UNIT, Inside, wires
 from hil.virtual.machine import BOOT_S, LINES
+from hil.whole import ASK, read_load
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from hil.house import House
     from hil.virtual.disk import ForgetfulDisk
     from hil.virtual.machine import Machine
+    from hil.whole import Load
 
 STATE_DIR: Final = "/var/lib/gatebooth"
 
@@ -278,6 +280,14 @@ class VirtualPanel:
         return self._machine.hand.shout(
             "echo -1 >/proc/sys/kernel/sched_rt_runtime_us; " + loop.format(1) + loop.format(2) + "wait"
         )
+
+    def stop(self) -> None:
+        """Stop in order."""
+        self._machine.hand.run(f"systemctl stop {UNIT}", BOOT_S)
+
+    def machine(self) -> Load:
+        """The guest's own count."""
+        return read_load(self._machine.hand.run(ASK))
 
     def said(self) -> tuple[Heard, ...]:
         """Every step that the panel told; a line that a power cut tore says nothing."""

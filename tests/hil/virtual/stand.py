@@ -38,7 +38,7 @@ class VirtualStand:
     can = frozenset(
         {
             *(Can.OUTPUTS, Can.SHORT_TOUCHES, Can.CONSOLE, Can.LINK, Can.POWER, Can.HONEST_DISK),
-            *(Can.KILL, Can.SUPERVISOR, Can.STEPS, Can.CONTRACTS),
+            *(Can.KILL, Can.SUPERVISOR, Can.STEPS, Can.CONTRACTS, Can.WHOLE_MACHINE),
             *(Can.HARDWARE_WATCHDOG, Can.KERNEL_PANIC, Can.CLOCK, Can.TLS, Can.DISK_FULL, Can.DISK_ERROR),
             *(Can.MICROPHONE, Can.MICROPHONE_UNPLUG, Can.CAMERA, Can.CAMERA_DISCONNECT, Can.CAMERA_DROP),
             *(Can.CAMERA_STREAM_ERROR, Can.CAMERA_FREEZE),
@@ -49,6 +49,7 @@ class VirtualStand:
         self._image = image
         self._snapshot = snapshot.take(image)
         self.image = image.key
+        self.image_mib: float | None = image.disk.stat().st_blocks / 2048
 
     @contextlib.contextmanager
     def open(self, house: House, folder: Path, setup: Setup) -> Iterator[VirtualBench]:
