@@ -58,8 +58,9 @@ hil: bench-image ## press, cut and starve an installed panel on Debian arm64 in 
 hil-soak: bench-image ## the same with 1000 cuts of the power: hours
 	@$(call on_the_board,1000)
 
+# 25 cuts of the power are 25 cold starts of an emulated board: a quarter of an hour is no hang.
 on_the_board = $(WITH_SBIN) $(PY) -m pytest tests/hil --bench virtual --bench-cuts $(1) --bench-out $(HIL_OUT) \
-	--junitxml $(HIL_OUT)/junit.xml $(HIL_ARGS)
+	-o faulthandler_timeout=1200 --junitxml $(HIL_OUT)/junit.xml $(HIL_ARGS)
 
 lint: .venv/dev ## check style and types
 	@$(PY) -m ruff check .
