@@ -77,10 +77,12 @@ def cut_again_and_again(bench, cuts, seed, measure):
         on_s = bench.power.on()
         boots_s.append(bench.panel.wait_armed(after_s=on_s) - on_s)
     lost = {ident for desk in bench.house.desks.values() for ident in missing(desk, accepted(bench))}
+    raised = {report["id"] for report in bench.house.desk.reports("PA")}
     measure("power cuts", cuts, "cuts", seed=seed)
     measure("presses accepted before a cut", len(taken_s) + sum(blind), "presses", at_any_moment=sum(blind))
     measure("press to accepted", median(taken_s), "s", worst=max(taken_s), runs=len(taken_s))
     measure("accepted presses lost", len(lost), "presses", limit=0)
+    measure("alarms that nobody pressed", max(0, len(raised) - cuts), "alarms", limit=0)
     measure("power on to armed", median(boots_s), "s", limit=120.0, worst=max(boots_s), runs=cuts)
     if len(blind) >= BLIND:
         assert 0 < sum(blind) < len(blind), f"of {len(blind)} presses {sum(blind)} were accepted: the cuts prove little"
