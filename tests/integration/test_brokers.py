@@ -110,10 +110,8 @@ def house(cluster):
 def test_every_desk_hears_all_that_a_panel_says_except_results_of_others(house):
     said = {(topic, b"to the desks") for topic in panel_says("school-17")}
     with house.talker("school-17") as panel:
-        for topic, word in said:
-            assert panel.say(topic, word), topic
-    house.people["desk-110"].await_all({(topic, word) for topic, word in said if "result/station" not in topic})
-    house.people["desk-station"].await_all({(topic, word) for topic, word in said if "result/110" not in topic})
+        for desk, others in (("desk-110", "result/station"), ("desk-station", "result/110")):
+            house.bring(panel, {letter for letter in said if others not in letter[0]}, desk)
     house.settle()
     assert {user for user, _ in house.heard(b"to the desks")} == {"desk-110", "desk-station"}
     assert ("desk-110", "gatebooth/v1/school-17/result/station") not in house.heard(b"to the desks")
@@ -121,13 +119,10 @@ def test_every_desk_hears_all_that_a_panel_says_except_results_of_others(house):
 
 
 def test_a_panel_hears_all_that_any_desk_says_to_it_and_another_panel_nothing_of_it(house):
-    said = set()
     for receiver in RECEIVERS:
+        said = {(topic, b"to the panel") for topic in desk_says("school-17", receiver)}
         with house.talker(f"desk-{receiver}") as desk:
-            for topic in desk_says("school-17", receiver):
-                assert desk.say(topic, b"to the panel"), topic
-                said.add((topic, b"to the panel"))
-    house.people["school-17"].await_all(said)
+            house.bring(desk, said, "school-17")
     house.settle()
     assert {user for user, _ in house.heard(b"to the panel")} == {"school-17"}
 
@@ -188,9 +183,7 @@ def test_nobody_listens_to_what_is_said_to_another(house, spy, filters, speaker,
         for listener, name in zip(listening, filters, strict=True):
             listener.hear(name)  # refused by some brokers; granted, and then never served, by others
         with house.talker(speaker) as speaking:
-            for topic in topics:
-                assert speaking.say(topic, secret), topic
-        house.await_anyone({(topic, secret) for topic in topics})
+            house.bring(speaking, {(topic, secret) for topic in topics})
         house.settle()
         for listener in listening:
             listener.linger()

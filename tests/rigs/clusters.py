@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
 DEPLOY = pathlib.Path(__file__).parents[2] / "deploy" / "broker"
 RABBIT_BIN = pathlib.Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
-START_S = 60.0
-"""For one node; each takes a few seconds, on a busy machine more."""
+START_S = 180.0
+"""For one node: NATS takes seconds, RabbitMQ 20 s, and over a minute beside other work."""
 SHIPPED, FURTHER = PANELS
 """The panel that the shipped examples have, and one that is added to them as a technician would."""
 USERS = (*PANELS, *(f"desk-{receiver}" for receiver in RECEIVERS))
