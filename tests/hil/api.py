@@ -96,10 +96,17 @@ class Setup:
 
 @dataclass(frozen=True, slots=True)
 class Touch:
-    """One visit of a contact: when it closed, and how long it was closed at the most, in seconds."""
+    """One visit of a contact.
+
+    Attributes:
+        at_s: When it closed.
+        span_s: How long it was closed, seconds.
+        doubt_s: By how much the panel may have seen it longer or shorter, as far as the bench knows.
+    """
 
     at_s: float
     span_s: float
+    doubt_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +131,7 @@ class Button(Protocol):
     def touch(self, span_s: float, *, times: int = 1, every_s: float = 0.2) -> tuple[Touch, ...]:
         """Push for `span_s`, so many times, from one beginning to the next `every_s`; returns when it is over.
 
-        `Touch.span_s` is what it really was, at the most: a test of short touches judges by it.
+        `Touch.span_s` is what it really was, `Touch.doubt_s` what is not sure of it: tests of touches judge by both.
         """
         ...
 

@@ -26,21 +26,21 @@ def test_a_button_held_at_power_on_is_an_alarm(bench, seed):
 
 
 def test_of_fifty_presses_of_sixty_milliseconds_none_is_missed(bench, measure):
-    first, *_ = bench.button().touch(0.060, times=COUNT, every_s=0.2)
-    desk = bench.house.desk
-    desk.wait_for(lambda _: presses_of(desk, first.at_s) >= COUNT, f"{COUNT} presses", first.at_s)
-    measure("presses counted of 50", presses_of(desk, first.at_s), "presses", limit=COUNT)
+    first, *others = bench.button().touch(0.060, times=COUNT, every_s=0.2)
+    short = sum(touch.span_s - touch.doubt_s < HOLD_S + MARGIN_S for touch in (first, *others))
+    wanted, desk = COUNT - short, bench.house.desk
+    desk.wait_for(lambda _: presses_of(desk, first.at_s) >= wanted, f"{wanted} presses", first.at_s)
+    measure("presses counted of 50", presses_of(desk, first.at_s), "presses", limit=COUNT, in_doubt=short)
 
 
 @needs(Can.SHORT_TOUCHES)
 def test_of_fifty_glitches_of_fifteen_milliseconds_none_is_an_alarm_and_all_are_counted(bench, measure):
     touches = bench.button().touch(0.015, times=COUNT, every_s=0.1)
-    long = sum(touch.span_s > HOLD_S - MARGIN_S for touch in touches)
+    long = sum(touch.span_s + touch.doubt_s > HOLD_S - MARGIN_S for touch in touches)
     wanted = COUNT - long
     bench.button(FOOT_BAR).touch(0.1)  # health is told at once when something else changes
     health = bench.house.desk.health(lambda health: health["glitches"].get(BOOTH_BUTTON, 0) >= wanted)
-    measure("glitches counted of 50", health["glitches"][BOOTH_BUTTON], "glitches", limit=COUNT)
-    measure("touches that the bench made too long", long, "touches")
+    measure("glitches counted of 50", health["glitches"][BOOTH_BUTTON], "glitches", limit=COUNT, in_doubt=long)
     assert presses_of(bench.house.desk, touches[0].at_s) <= long
 
 

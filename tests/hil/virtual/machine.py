@@ -7,6 +7,7 @@ import subprocess
 import threading
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from hil.virtual.boot import BOARD
@@ -16,7 +17,6 @@ from hil.virtual.monitor import Event, MachineGoneError, Monitor, PinLines, conn
 
 if TYPE_CHECKING:
     import socket
-    from pathlib import Path
 
     from hil.virtual.disk import ForgetfulDisk
     from hil.virtual.image import Image
@@ -118,6 +118,16 @@ class Machine:
         if self._pins is not None and self.on:
             return self._pins.drive(line, high=high)
         return time.monotonic()
+
+    def waited_s(self) -> float:
+        """How long its threads have stood in line for a processor of the test machine, taken together.
+
+        Raises:
+            FileNotFoundError: The test machine's kernel does not count that.
+        """
+        assert self._process is not None, "the virtual board is off"
+        counts = Path(f"/proc/{self._process.pid}/task").glob("*/schedstat")
+        return sum(int(count.read_text().split()[1]) for count in counts) / 1e9
 
     def plug(self, *, in_: bool) -> None:
         """Put the network cable in or out, now or at the next power-on."""
