@@ -390,6 +390,10 @@ class Bench(Protocol):
     clock: WallClock
     disk: Disk
 
+    def begin(self) -> None:
+        """Install the panel that the test wants and start it; returns when it is armed."""
+        ...
+
     def button(self, name: str = BOOTH_BUTTON) -> Button:
         """A loop, by its zone's name."""
         ...
@@ -429,7 +433,7 @@ class Stand(Protocol):
     image_mib: float | None
 
     def open(self, house: House, folder: pathlib.Path, setup: Setup) -> AbstractContextManager[Bench]:
-        """A panel of its own for one test: installed, powered and armed when this returns.
+        """A panel of its own for one test, until `Bench.begin` not started.
 
         Args:
             house: Broker, link and desks, running.

@@ -52,9 +52,14 @@ def bench(request: pytest.FixtureRequest, stand: Stand, house: House, tmp_path: 
     folder = tmp_path / "panel"
     folder.mkdir()
     with stand.open(house, folder, _setup(request)) as made:
+        try:
+            made.begin()
+            if made.setup.reaches:
+                house.desk.health(lambda health: health["online"])
+        except BaseException:
+            request.node.seen = _seen(request.node, made)  # before its power is taken away
+            raise
         request.node.bench = made
-        if made.setup.reaches:
-            house.desk.health(lambda health: health["online"])
         yield made
         request.node.bench = None
 
@@ -74,13 +79,25 @@ def measure(request: pytest.FixtureRequest, stand: Stand) -> Measurements:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[pytest.TestReport]:
-    """Attach what bench and house saw to a test that failed."""
+    """Attach what bench and house saw to a test that failed, or whose panel did not arm."""
     report = yield
     bench: Bench | None = getattr(item, "bench", None)
     if report.when == "call" and report.failed and bench is not None:
-        seed = f"--bench-seed {item.config.getoption('--bench-seed')}\n"
-        _attach(item, report, {"seed.txt": seed, **bench.house.attachments(), **bench.attachments()})
+        item.seen = _seen(item, bench)  # type: ignore[attr-defined] - pytest lets a node carry what a plugin needs
+    if texts := item.__dict__.pop("seen", None):
+        _attach(item, report, texts)
     return report
+
+
+def _seen(item: pytest.Item, bench: Bench) -> dict[str, str]:
+    """All that there is to see; what cannot be had says why, and nothing else is lost by it."""
+    texts = {"seed.txt": f"--bench-seed {item.config.getoption('--bench-seed')}\n"}
+    for who, whose in (("house", bench.house.attachments), ("bench", bench.attachments)):
+        try:
+            texts |= whose()
+        except Exception as error:  # noqa: BLE001 - the outermost frame of whatever a broken bench does
+            texts[f"{who}-attachments-failed.txt"] = f"{type(error).__name__}: {error}"
+    return texts
 
 
 def _attach(item: pytest.Item, report: pytest.TestReport, texts: dict[str, str]) -> None:

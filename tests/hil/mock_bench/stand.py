@@ -64,11 +64,9 @@ class MockStand:
 
     @contextlib.contextmanager
     def open(self, house: House, folder: pathlib.Path, setup: Setup) -> Iterator[MockBench]:
-        """A panel, armed."""
+        """A panel, off."""
         bench = MockBench(house, folder, setup)
         try:
-            bench.power.on()
-            bench.panel.wait_armed()
             yield bench
         finally:
             bench.close()
@@ -107,6 +105,11 @@ class MockBench:
     def loudspeaker(self) -> NoReturn:
         """The panel plays nothing yet."""
         raise AssertionError("the mock bench has no loudspeaker; mark the test @needs(Can.LOUDSPEAKER)")
+
+    def begin(self) -> None:
+        """Switch on."""
+        self.power.on()
+        self.panel.wait_armed()
 
     def button(self, name: str = "booth-button") -> MockButton:
         """A loop."""

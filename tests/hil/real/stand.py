@@ -36,10 +36,9 @@ class RealStand:
 
     @contextlib.contextmanager
     def open(self, house: House, folder: pathlib.Path, setup: Setup) -> Iterator[RealBench]:
-        """A panel, armed."""
+        """The table as it was left."""
         bench = RealBench(house, folder, setup, self._parts)
         try:
-            bench.begin()
             yield bench
         finally:
             bench.close()

@@ -63,7 +63,8 @@ class VirtualBench:
         raise AssertionError("the virtual bench has no loudspeaker; mark the test @needs(Can.LOUDSPEAKER)")
 
     def begin(self) -> None:
-        """Install the test's panel and start it."""
+        """Set the clock, which stood still with the machine; install the test's panel and start it."""
+        self.inside.set_clock(time.time(), synced=True)
         self._config = self.inside.install(self.setup, self.house.keys)
         if self.setup.media:
             self.microphone.begin()

@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import shutil
 import tempfile
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -53,7 +52,7 @@ class VirtualStand:
 
     @contextlib.contextmanager
     def open(self, house: House, folder: Path, setup: Setup) -> Iterator[VirtualBench]:
-        """A panel, armed."""
+        """A board as it was when it had booted."""
         # Paths of sockets are short, those of a test's folder need not be.
         work = Path(tempfile.mkdtemp(prefix="gb-"))
         disk = ForgetfulDisk(self._image.disk, work, layer=self._snapshot.layer)
@@ -63,8 +62,6 @@ class VirtualStand:
         bench = VirtualBench(house, setup, machine, disk, folder)
         try:
             machine.start(self._snapshot.state)
-            bench.inside.set_clock(time.time(), synced=True)
-            bench.begin()
             yield bench
         finally:
             machine.cut()
