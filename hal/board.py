@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from hal.clock import SystemClock
 from hal.errors import DeviceLost, NotSupported, PinInUse
-from hal.late import LateLoop, LateOutput
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from hal.pi.gpio_loop import GpioLoop
+    from hal.pi.output import GpioOutput
     from hal.pi.pins import Pins
     from hal.ports import AudioIn, AudioOut, Camera, Clock, Console, DigitalOut, LoopInput, Watchdog
 
@@ -127,8 +128,8 @@ class Board:
     """What was opened.
 
     Attributes:
-        loops: By name; one that could not be opened yet says so when read, and each `watch` tries again.
-        outputs: By name; one that could not be opened yet says so, and each `set` tries again.
+        loops: By name; one that cannot be opened, yet or any more, says so when read, and each `watch` tries again.
+        outputs: By name; one that cannot be opened, yet or any more, says so, and each `set` tries again.
         console: None when none is configured or its library is missing; a port that is not there says so when read.
         watchdog: The supervisor, or one that has nobody to tell.
         clock: The board's clocks.
@@ -197,8 +198,8 @@ def open_board(spec: BoardSpec, *, clock: Clock | None = None, factory: Any = No
     with contextlib.ExitStack() as undo:
         for close in backend.last:
             undo.callback(close)
-        loops = _open_all(spec.loops, backend.loop, LateLoop, undo)
-        outputs = _open_all(spec.outputs, backend.output, LateOutput, undo)
+        loops = _open_all(spec.loops, backend.loop, undo)
+        outputs = _open_all(spec.outputs, backend.output, undo)
         console = _open_console(spec.console, backend, faults, undo)
         watchdog = backend.watchdog()
         undo.callback(watchdog.close)
@@ -273,19 +274,10 @@ def _check_pins(spec: BoardSpec) -> None:
         holders[pin] = party
 
 
-def _open_all(
-    specs: Sequence[_Spec],
-    make: Callable[[_Spec], _Part],
-    late: Callable[[str, str, Callable[[], _Part]], _Part],
-    undo: contextlib.ExitStack,
-) -> dict[str, _Part]:
+def _open_all(specs: Sequence[_Spec], make: Callable[[_Spec], _Part], undo: contextlib.ExitStack) -> dict[str, _Part]:
     parts: dict[str, _Part] = {}
     for spec in specs:
-        try:
-            part = make(spec)
-        except DeviceLost as error:
-            part = late(spec.name, str(error), functools.partial(make, spec))
-        parts[spec.name] = part
+        parts[spec.name] = part = make(spec)
         undo.callback(part.close)
     return parts
 
@@ -319,23 +311,30 @@ def _mock(clock: Clock, *, real_time: bool) -> _Backend:
 
 
 def _pi(spec: BoardSpec, clock: Clock, factory: Any) -> _Backend:
-    from hal.pi.watchdog import SystemdWatchdog  # noqa: PLC0415 - see the module
+    from hal.pi.late import LateLoop, LateOutput  # noqa: PLC0415 - see the module
+    from hal.pi.watchdog import SystemdWatchdog  # noqa: PLC0415
 
     chip = _Chip(spec.work_dir, factory)
 
-    def loop(part: LoopSpec) -> LoopInput:
+    def loop(part: LoopSpec) -> GpioLoop:
         pins = chip.pins()
         from hal.pi.gpio_loop import GpioLoop  # noqa: PLC0415 - loads gpiozero
 
         return GpioLoop(part.name, part.pin, part.contact, pins, clock)
 
-    def output(part: OutputSpec) -> DigitalOut:
+    def output(part: OutputSpec) -> GpioOutput:
         pins = chip.pins()
         from hal.pi.output import GpioOutput  # noqa: PLC0415 - loads gpiozero
 
         return GpioOutput(part.name, part.pin, pins, active_high=part.active_high)
 
-    return _Backend(loop, output, _serial, SystemdWatchdog, last=(chip.close,))
+    return _Backend(
+        lambda part: LateLoop(part.name, functools.partial(loop, part)),
+        lambda part: LateOutput(part.name, functools.partial(output, part)),
+        _serial,
+        SystemdWatchdog,
+        last=(chip.close,),
+    )
 
 
 def _serial(spec: ConsoleSpec) -> Console:
@@ -346,6 +345,8 @@ def _serial(spec: ConsoleSpec) -> Console:
 
 class _Chip:
     """The GPIO chip, opened by the first pin that can be had: udev may bring it, or leave to use it, after the start.
+
+    One that vanished is opened again in the same way.
 
     Synchronization: `pins` from any thread.
     """
@@ -359,16 +360,16 @@ class _Chip:
     def pins(self) -> Pins:
         """Raises `DeviceLost` while there is no chip."""
         with self._opening:
-            if self._pins is None:
+            if self._pins is None or self._pins.gone:
                 with _installed("a pin", "board"):
                     from hal.pi.pins import Pins, open_pins  # noqa: PLC0415 - loads gpiozero
-                self._pins = open_pins(self._work_dir) if self._factory is None else Pins.over(self._factory)
+                self._pins = open_pins(self._work_dir) if self._factory is None else Pins(self._factory)
             return self._pins
 
     def close(self) -> None:
         """Give the chip back, unless it is the caller's."""
         if self._pins is not None and self._factory is None:
-            self._pins.factory.close()
+            self._pins.close()
 
 
 @contextlib.contextmanager

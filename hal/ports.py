@@ -46,7 +46,7 @@ class LoopInput(Protocol):
     def watch(self, post: Callable[[Level], None]) -> None:
         """Have `post` called at every edge with the level and the time of the edge; `post` must not block or raise.
 
-        Opens a loop that could not be opened before.
+        Opens a loop that could not be opened before, or whose chip had vanished; until then `read` raises.
 
         Raises:
             DeviceLost: No edges will come: the loop cannot be opened yet, or gives none. It may be asked again.
@@ -70,7 +70,7 @@ class DigitalOut(Protocol):
         ...
 
     def set(self, *, on: bool) -> None:
-        """Drive the output; idempotent. Opens one that could not be opened before.
+        """Drive the output; idempotent. Opens one that could not be opened before, or whose chip had vanished.
 
         Raises:
             DeviceLost: The output cannot be driven (also after `close`). It may be asked again.

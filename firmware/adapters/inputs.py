@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from hal.ports import Clock, LoopInput
 
 POLL_HZ = 15.0
+ASK_MAX_S = 1.0
+"""The longest pause between two tries to open a loop: until then nothing guards it."""
 DEAF_AFTER = 3
 """Level changes in a row that only re-reading saw: the edges of this loop no longer come."""
 
@@ -35,7 +37,7 @@ class _Unwatched:
 
 
 class Inputs:
-    """Watches and re-reads all loops; one that cannot be opened yet is asked for until it can.
+    """Watches and re-reads all loops; one that cannot be opened, yet or any more, is asked for until it can.
 
     Args:
         loops: The board's loops by name.
@@ -104,7 +106,7 @@ class Inputs:
             try:
                 state = loop.read()
             except DeviceLost as error:
-                self._lose(name, error)
+                self._lose(name, error, now_s)
                 continue
             if name in self._lost:
                 self._lost.discard(name)
@@ -123,7 +125,7 @@ class Inputs:
             self._loops[name].watch(self._edge)
         except DeviceLost as error:
             failures = absent.failures + 1
-            self._unwatched[name] = _Unwatched(failures, now_s + pause_s(failures))
+            self._unwatched[name] = _Unwatched(failures, now_s + min(pause_s(failures), ASK_MAX_S))
             return str(error)
         del self._unwatched[name]
         if name in self._mute:
@@ -160,7 +162,10 @@ class Inputs:
             )
             self._post(Trouble(f"edges of loop {name}", why))
 
-    def _lose(self, name: str, error: DeviceLost) -> None:
-        if name not in self._lost:
+    def _lose(self, name: str, error: DeviceLost, now_s: float) -> None:
+        """Tell it once, and ask for the loop anew: its chip may have vanished, at once and then now and then."""
+        asked = name in self._lost
+        if not asked:
             self._lost.add(name)
             self._post(Trouble(f"loop {name}", str(error)))
+        self._unwatched.setdefault(name, _Unwatched(due_s=now_s + pause_s(int(asked))))

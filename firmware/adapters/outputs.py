@@ -1,4 +1,7 @@
-"""Orders to relays and lamps: patterns in time, and off by itself when an order ends."""
+"""Orders to relays and lamps: patterns in time, and off by itself when an order ends.
+
+Every output is also read back once a second: one whose chip vanished and came back has forgotten what it was ordered.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,8 @@ if TYPE_CHECKING:
 
     from firmware.core.facts import Fact
     from hal.ports import Clock, DigitalOut
+
+CHECK_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,15 +102,15 @@ class Outputs:
     def tick(self) -> None:
         """Set every output to what its order says now."""
         now_s = self._clock.now().mono_s
-        self._due_s = math.inf
+        self._due_s = now_s + CHECK_S
         for name, output in self._outputs.items():
             on, change_s = self._orders[self._roles[name]].at(now_s)
-            if self._driven.get(name) is not on:
+            if self._driven.get(name) is not on or not _obeys(output, on=on):
                 change_s = min(change_s, self._drive(name, output, on=on, now_s=now_s))
             self._due_s = min(self._due_s, change_s)
 
     def next_deadline(self) -> float:
-        """When some output changes next, or is tried again."""
+        """When some output changes next, is tried again or read back."""
         return self._due_s
 
     def close(self) -> None:
@@ -130,3 +135,10 @@ class Outputs:
         if self._lost.pop(name, None) is not None:
             self._post(TroubleOver(f"output {name}"))
         return math.inf
+
+
+def _obeys(output: DigitalOut, *, on: bool) -> bool:
+    try:
+        return output.get() is on
+    except DeviceLost:
+        return False

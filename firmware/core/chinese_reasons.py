@@ -54,6 +54,8 @@ a pin
     连续 {} 次变化只有重读才发现；报警最多迟 {} 秒；请重启主机，再检查 GPIO 驱动
 the GPIO chip cannot be opened: {}; is this a Raspberry Pi, and is the user in the group gpio?
     无法打开 GPIO 芯片：{}；这是树莓派吗？用户在 gpio 组里吗？
+the GPIO chip is gone
+    GPIO 芯片已不在
 lgpio needs a folder that this user (uid {}) can write: {}; create it or point the panel's state folder elsewhere
     lgpio 需要一个本用户（uid {}）可写的文件夹：{}；请建立它，或另设主机的状态文件夹
 lgpio cannot be loaded: {}; install the extra gatebooth[board]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from firmware.adapters.inputs import POLL_HZ
+from firmware.adapters.inputs import ASK_MAX_S, POLL_HZ
 from firmware.core.codes import ReportClass
 from firmware.core.zone import ZONE_KINDS
 from hal.types import LoopState
@@ -47,7 +47,7 @@ class Judge:
                 continue
             since_s = max(loop.since_s, self._armed_s)
             patience_s = self._world.config.zone[zone].debounce_ms / 1000 + 1 / POLL_HZ + GRACE_S
-            if now_s - max(since_s, loop.back_s) < patience_s or self._checked.get(zone) == since_s:
+            if now_s - max(since_s, loop.back_s + ASK_MAX_S) < patience_s or self._checked.get(zone) == since_s:
                 continue
             self._checked[zone] = since_s
             if machine.panel.zones[zone].incident is None and self._alarm_s.get(zone, -1.0) < since_s:

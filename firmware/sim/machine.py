@@ -54,7 +54,7 @@ class Loop:
     deaf: bool = False
     lost: bool = False
     since_s: float = 0.0
-    back_s: float = 0.0
+    back_s: float = -math.inf
 
     def find(self, now_s: float) -> None:
         """It can be read again."""

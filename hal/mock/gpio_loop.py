@@ -50,6 +50,7 @@ class MockLoop:
         self._post: Callable[[Level], None] | None = None
         self._steps: deque[Step] = deque()
         self._lost = False
+        self._open = True
         self._closed = False
 
     @property
@@ -63,7 +64,8 @@ class MockLoop:
         return self._state
 
     def watch(self, post: Callable[[Level], None]) -> None:
-        """Have `post` called at every edge; a second watcher replaces the first."""
+        """Have `post` called at every edge; a second watcher replaces the first. Opens what was lost and found."""
+        self._open = not self._lost
         self._check()
         self._post = post
 
@@ -93,11 +95,13 @@ class MockLoop:
         self._change(state, self._clock.now().mono_s)
 
     def lose(self) -> None:
-        """Take the input away: `read` raises, no edges come."""
+        """Take the input's chip away: `read` raises, no edges come."""
         self._lost = True
+        self._open = False
+        self._post = None
 
     def find(self) -> None:
-        """Bring the input back."""
+        """Bring the chip back: `watch` opens the input on it."""
         self._lost = False
 
     def play(self, steps: Iterable[Step]) -> None:
@@ -130,11 +134,11 @@ class MockLoop:
         if state is self._state:
             return
         self._state = state
-        if self._post is not None and not (self.deaf or self._lost):
+        if self._post is not None and not self.deaf:
             self._post(Level(self._name, state, at_s))
 
     def _check(self) -> None:
         if self._closed:
             raise DeviceLost(f"loop {self._name} is closed")
-        if self._lost:
+        if not self._open:
             raise DeviceLost(f"loop {self._name} cannot be read: the simulated input is gone")

@@ -29,6 +29,7 @@ class MockOutput:
         self._clock = clock
         self._on = False
         self._lost = False
+        self._open = True
         self._closed = False
 
     @property
@@ -37,7 +38,8 @@ class MockOutput:
         return self._name
 
     def set(self, *, on: bool) -> None:
-        """Drive the output."""
+        """Drive the output. Opens what was lost and found."""
+        self._open = not self._lost
         self._check()
         self._drive(on=on)
 
@@ -53,11 +55,12 @@ class MockOutput:
         self._closed = True
 
     def lose(self) -> None:
-        """Take the driver away: every call raises; the relay stays as it is."""
+        """Take the output's chip away: every call raises; the relay stays as it is."""
         self._lost = True
+        self._open = False
 
     def find(self) -> None:
-        """Bring the driver back."""
+        """Bring the chip back: `set` opens the output on it."""
         self._lost = False
 
     def _drive(self, *, on: bool) -> None:
@@ -68,5 +71,5 @@ class MockOutput:
     def _check(self) -> None:
         if self._closed:
             raise DeviceLost(f"output {self._name} is closed")
-        if self._lost:
+        if not self._open:
             raise DeviceLost(f"output {self._name} cannot be driven: the simulated driver is gone")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +15,6 @@ if TYPE_CHECKING:
 
     from hal.pi.pins import Pins
     from hal.ports import Clock
-
-log = logging.getLogger(__name__)
 
 
 class GpioLoop:
@@ -57,11 +54,17 @@ class GpioLoop:
         """The loop's name."""
         return self._name
 
+    @property
+    def gone(self) -> bool:
+        """Whether the chip under it has vanished: only another opening helps."""
+        return not self._pins.answers(self._pin)
+
     def read(self) -> LoopState:
         """The level at this instant."""
         self._check_open()
         try:
-            return self._state(bool(self._pin.state))
+            with self._pins.use():
+                return self._state(bool(self._pin.state))
         except self._pins.errors as error:
             raise DeviceLost(f"{self._label} cannot be read: {error}") from error
 
@@ -72,9 +75,10 @@ class GpioLoop:
         if self._watching:
             return
         try:
-            # After a try that failed gpiozero believes that it watches, and would not ask for edges again.
-            self._pin.when_changed = None
-            self._pin.when_changed = self._edge
+            with self._pins.use():
+                # After a try that failed gpiozero believes that it watches, and would not ask for edges again.
+                self._pin.when_changed = None
+                self._pin.when_changed = self._edge
             self._watching = True
         except self._pins.errors as error:
             raise DeviceLost(f"{self._label} gives no edges: {error}; its level is still read") from error
@@ -85,24 +89,25 @@ class GpioLoop:
             if self._closed:
                 return
             self._closed = True
-        try:
+        self._pins.give_back(self._label, self._unwatch, self._device.close)
+
+    def _unwatch(self) -> None:
+        with self._pins.use():
             # Or lgpio's pin, taken a second time, would believe that it still watches and stay deaf.
             self._pin.when_changed = None
-            self._device.close()
-        except self._pins.errors as error:
-            log.warning("%s was given back with an error: %s", self._label, error)
 
     def _open(self, pin: int) -> Any:
         device = None
         try:
-            device = gpiozero.InputDevice(pin, pull_up=True, pin_factory=self._pins.factory)
-            device.pin.bounce = None
-            device.pin.edges = "both"
+            with self._pins.use():
+                device = gpiozero.InputDevice(pin, pull_up=True, pin_factory=self._pins.factory)
+                device.pin.bounce = None
+                device.pin.edges = "both"
         except gpiozero.GPIOPinInUse as error:
             raise PinInUse(f"{self._label}: {error}; give one of them another pin") from error
         except self._pins.errors as error:
             if device is not None:
-                device.close()
+                self._pins.give_back(self._label, device.close)
             raise DeviceLost(f"{self._label} cannot be opened: {error}") from error
         return device
 

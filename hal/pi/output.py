@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING, Any
 
 import gpiozero
@@ -11,8 +10,6 @@ from hal.errors import DeviceLost, PinInUse
 
 if TYPE_CHECKING:
     from hal.pi.pins import Pins
-
-log = logging.getLogger(__name__)
 
 
 class GpioOutput:
@@ -43,11 +40,17 @@ class GpioOutput:
         """The output's name."""
         return self._name
 
+    @property
+    def gone(self) -> bool:
+        """Whether the chip under it has vanished: only another opening helps."""
+        return not self._pins.answers(self._device.pin)
+
     def set(self, *, on: bool) -> None:
         """Drive the output."""
         self._check_open()
         try:
-            self._device.value = int(on)
+            with self._pins.use():
+                self._device.value = int(on)
         except self._pins.errors as error:
             raise DeviceLost(f"{self._label} cannot be switched {'on' if on else 'off'}: {error}") from error
 
@@ -55,7 +58,8 @@ class GpioOutput:
         """The state that the pin is driven to."""
         self._check_open()
         try:
-            return bool(self._device.value)
+            with self._pins.use():
+                return bool(self._device.value)
         except self._pins.errors as error:
             raise DeviceLost(f"{self._label} cannot be read: {error}") from error
 
@@ -64,17 +68,18 @@ class GpioOutput:
         if self._closed:
             return
         self._closed = True
-        try:
+        self._pins.give_back(self._label, self._switch_off, self._device.close)
+
+    def _switch_off(self) -> None:
+        with self._pins.use():
             self._device.off()
-            self._device.close()
-        except self._pins.errors as error:
-            log.warning("%s was given back with an error: %s", self._label, error)
 
     def _open(self, pin: int, *, active_high: bool) -> Any:
         try:
-            return gpiozero.DigitalOutputDevice(
-                pin, active_high=active_high, initial_value=False, pin_factory=self._pins.factory
-            )
+            with self._pins.use():
+                return gpiozero.DigitalOutputDevice(
+                    pin, active_high=active_high, initial_value=False, pin_factory=self._pins.factory
+                )
         except gpiozero.GPIOPinInUse as error:
             raise PinInUse(f"{self._label}: {error}; give one of them another pin") from error
         except self._pins.errors as error:

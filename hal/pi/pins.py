@@ -5,36 +5,98 @@ gpiozero would otherwise fall through four libraries with a warning each, and en
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
-from dataclasses import dataclass
+import threading
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import gpiozero
 
 from hal.errors import DeviceLost
 
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
 class Pins:
-    """A gpiozero factory and the errors that its library raises.
+    """One opening of a GPIO chip: gpiozero's factory and the errors that its library raises.
+
+    A chip that vanishes (its driver is unbound, its bus is pulled out) never answers through this opening again, not
+    even when it is back. It is given back as soon as that is known: while anybody holds the old chip the kernel gives
+    the returning one another number, and lgpio's thread for edges spins on the dead lines.
+
+    Args:
+        factory: gpiozero's factory, as its MockFactory in a test; its pins get guarded against exceptions in callbacks.
+        library_errors: What the library below gpiozero raises.
 
     Attributes:
-        factory: gpiozero's factory; its pins are guarded against exceptions in callbacks.
+        factory: The same.
         errors: What any operation on a pin may raise.
+
+    Synchronization: any thread.
     """
 
-    factory: Any
-    errors: tuple[type[Exception], ...]
-
-    @classmethod
-    def over(cls, factory: Any, *library_errors: type[Exception]) -> Pins:
-        """Guard a factory that the caller opened, as gpiozero's MockFactory in a test."""
+    def __init__(self, factory: Any, *library_errors: type[Exception]) -> None:
         factory.pin_class = _guarded(factory.pin_class)
-        return cls(factory, (gpiozero.GPIOZeroError, OSError, *library_errors))
+        self.factory = factory
+        self.errors: tuple[type[Exception], ...] = (gpiozero.GPIOZeroError, OSError, *library_errors)
+        self._using = threading.RLock()
+        self._gone = False
+
+    @contextlib.contextmanager
+    def use(self) -> Iterator[None]:
+        """For the time of one operation on a pin: nobody gives the chip back meanwhile.
+
+        lgpio gives the number of a chip that was given back to the one that is opened next, and claims a line that is
+        read unclaimed, without a pull-up: whoever read on through an old opening would see a press that nobody made.
+
+        Raises:
+            DeviceLost: The chip was given back.
+        """
+        with self._using:
+            if self._gone:
+                raise DeviceLost("the GPIO chip is gone")
+            yield
+
+    @property
+    def gone(self) -> bool:
+        """Whether the chip was given back."""
+        return self._gone
+
+    def answers(self, pin: Any) -> bool:
+        """Whether the chip is still there by what one of its pins says; one that is not is given back."""
+        with self._using:
+            if not self._gone:
+                try:
+                    _ = pin.function  # asks the kernel for the line, whoever holds it
+                except self.errors as error:
+                    log.warning("the GPIO chip is gone: %s", error)
+                    self.close()
+            return not self._gone
+
+    def give_back(self, label: str, *steps: Callable[[], None]) -> None:
+        """Do every step by which a part is given back; what fails is only logged: nobody wants it any more."""
+        for step in steps:
+            try:
+                step()
+            except self.errors as error:
+                log.warning("%s was given back with an error: %s", label, error)
+
+    def close(self) -> None:
+        """Give the chip back with all its lines; idempotent. lgpio takes 0.1 s for it."""
+        with self._using:
+            self._gone = True
+            pins = self.factory.pins
+            for pin in pins.values():
+                with contextlib.suppress(*self.errors):
+                    pin.when_changed = None
+            pins.clear()  # a pin's own way back would claim its line once more, which a chip that is gone refuses
+            with contextlib.suppress(*self.errors):
+                self.factory.close()
 
 
 def open_pins(work_dir: Path) -> Pins:
@@ -50,7 +112,7 @@ def open_pins(work_dir: Path) -> Pins:
     try:
         from gpiozero.pins.lgpio import LGPIOFactory  # noqa: PLC0415 - imports lgpio, which needs its folder first
 
-        return Pins.over(LGPIOFactory(), lgpio.error)
+        return Pins(LGPIOFactory(), lgpio.error)
     except (gpiozero.GPIOZeroError, OSError, lgpio.error) as error:
         raise DeviceLost(
             f"the GPIO chip cannot be opened: {error}; is this a Raspberry Pi, and is the user in the group gpio?"

@@ -40,7 +40,7 @@ class MockBench:
 class PiBench:
     def __init__(self):
         self.clock = SystemClock()
-        self.pins = Pins.over(wired_factory())
+        self.pins = Pins(wired_factory())
         self._opened = {}
 
     def open(self, contact="closes", *, pressed=False, name="booth-button"):

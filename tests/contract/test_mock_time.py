@@ -75,13 +75,14 @@ def test_a_deaf_loop_is_still_read(clock):
     assert (edges, loop.read()) == ([], ALARM)
 
 
-def test_a_lost_loop_keeps_its_button_and_is_read_when_found(clock):
+def test_a_lost_loop_keeps_its_button_and_is_read_when_found_and_opened(clock):
     loop, edges = watched(clock)
     loop.lose()
     loop.press()
     with pytest.raises(DeviceLost, match="booth-button cannot be read"):
         loop.read()
     loop.find()
+    loop.watch(edges.append)
     assert (edges, loop.read()) == ([], ALARM)
 
 

@@ -20,7 +20,7 @@ def open_mock():
 
 
 def open_pi():
-    return GpioOutput("siren", PIN, Pins.over(wired_factory()))
+    return GpioOutput("siren", PIN, Pins(wired_factory()))
 
 
 @pytest.fixture(params=board_outside.backends("mock", "pi"))
@@ -87,7 +87,7 @@ def test_the_mock_is_off_after_close_and_keeps_every_change():
 def test_the_pin_follows_the_order_by_its_polarity_and_is_off_before_it_is_given_back(active_high, levels):
     factory = wired_factory()
     pin = factory.pin(PIN)
-    output = GpioOutput("siren", PIN, Pins.over(factory), active_high=active_high)
+    output = GpioOutput("siren", PIN, Pins(factory), active_high=active_high)
     seen = [bool(pin.state)]
     output.set(on=True)
     seen.append(bool(pin.state))
@@ -109,14 +109,14 @@ def test_a_mock_that_is_lost_says_so_until_it_is_found():
 
 def test_a_pin_that_fails_is_named():
     factory = wired_factory()
-    output = GpioOutput("siren", PIN, Pins.over(factory))
+    output = GpioOutput("siren", PIN, Pins(factory))
     factory.pin(PIN).level_error = OSError(5, "Input/output error")
     with pytest.raises(DeviceLost, match=r"output siren on pin GPIO22 cannot be read.*Input/output error"):
         output.get()
 
 
 def test_a_pin_that_somebody_else_holds_is_refused():
-    pins = Pins.over(wired_factory())
+    pins = Pins(wired_factory())
     first = GpioOutput("siren", PIN, pins)
     with pytest.raises(PinInUse, match=r"output strobe on pin GPIO22.*already in use"):
         GpioOutput("strobe", PIN, pins)

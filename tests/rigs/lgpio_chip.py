@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from hal.pi.pins import Pins
+
 CHIP = 0
 _SENTINEL = 63
 _OUT, _PULL_UP, _ALERT = 1 << 1, 1 << 5, 1 << 10
@@ -18,31 +20,39 @@ PI_3B = 0xA02082
 
 
 class LgpioChip:
-    """Levels and modes of 54 lines.
+    """Levels and modes of 54 lines, and whether there is a chip at all.
 
     Args:
         mocker: pytest-mock's.
         work_dir: Where lgpio keeps its FIFO; the first of a process counts.
+
+    Attributes:
+        error: What claiming or reading any line answers, if not "".
+        deaf: lgpio reports no edges of any line.
     """
 
     def __init__(self, mocker, work_dir: Path) -> None:
-        from hal.pi.pins import open_pins  # noqa: PLC0415 - the pins module must not load for the mock alone
-
         mocker.patch("gpiozero.pins.local.get_pi_revision", return_value=PI_3B)
+        self._work_dir = work_dir
         self._levels: dict[int, int] = {}
         self._modes: dict[int, int] = {}
+        self._there = True
+        self._births = 0
+        self._handles: dict[int, int] = {}
+        self._pins: Pins | None = None
         self.error = ""
+        self.deaf = False
         lgpio = _import_lgpio(work_dir)
         for name, stand_in in {
-            "gpiochip_open": lambda chip: CHIP,
-            "gpiochip_close": lambda handle: 0,
-            "gpio_claim_input": lambda handle, gpio, flags=0: self._claim(gpio, flags),
-            "gpio_claim_output": lambda handle, gpio, level=0, flags=0: self._claim_output(gpio, level),
+            "gpiochip_open": lambda chip: self._open(),
+            "gpiochip_close": self._close,
+            "gpio_claim_input": lambda handle, gpio, flags=0: self._claim(handle, gpio, flags),
+            "gpio_claim_output": self._claim_output,
             "gpio_claim_alert": self.claim_alert,
-            "gpio_free": lambda handle, gpio: self._modes.pop(gpio, None) and 0,
-            "gpio_get_mode": lambda handle, gpio: self._modes.get(gpio, 0),
-            "gpio_read": lambda handle, gpio: self._read(gpio),
-            "gpio_write": lambda handle, gpio, level: self._levels.__setitem__(gpio, int(level)),
+            "gpio_free": lambda handle, gpio: self._mode(handle, gpio) and self._modes.pop(gpio) and 0,
+            "gpio_get_mode": self._mode,
+            "gpio_read": self._read,
+            "gpio_write": self._write,
             "gpio_set_debounce_micros": lambda handle, gpio, micros: 0,
         }.items():
             mocker.patch.object(lgpio, name, stand_in)
@@ -50,13 +60,37 @@ class LgpioChip:
         self._passed = threading.Event()
         self._sentinel = lgpio.callback(CHIP, _SENTINEL, lgpio.BOTH_EDGES, lambda *_: self._passed.set())
         self._fifo = os.open(f"/proc/self/fd/{lgpio._notify_thread._file.fileno()}", os.O_WRONLY)
-        self.pins = open_pins(work_dir)
+
+    @property
+    def pins(self) -> Pins:
+        """The chip opened for a test's own parts."""
+        from hal.pi.pins import open_pins  # noqa: PLC0415 - the pins module must not load for the mock alone
+
+        if self._pins is None:
+            self._pins = open_pins(self._work_dir)
+        return self._pins
 
     def close(self) -> None:
         self.error = ""
-        self.pins.factory.close()
+        if self._pins is not None:
+            self._pins.close()
         self._sentinel.cancel()
         os.close(self._fifo)
+
+    def vanish(self) -> None:
+        """Unbind the driver: every line is gone, and whoever has the chip open holds a corpse."""
+        self._there = False
+        self._modes.clear()
+
+    def come_back(self) -> None:
+        """Bind it again."""
+        self._there = True
+        self._births += 1
+
+    @property
+    def held(self) -> bool:
+        """Whether somebody has it open, or its corpse."""
+        return bool(self._handles)
 
     def wire(self, gpio: int, *, high: bool) -> None:
         """Bring a line to a level before anybody looks."""
@@ -64,37 +98,66 @@ class LgpioChip:
 
     def drive(self, gpio: int, *, high: bool) -> None:
         """Change a line's level and wait until lgpio's thread has called whom it wants to call."""
-        if self._level(gpio) == int(high):
+        before, self._levels[gpio] = self._level(gpio), int(high)
+        if before == int(high):
             return
-        self._levels[gpio] = int(high)
-        if self._modes.get(gpio, 0) & _ALERT:
+        if self._there and not self.deaf and self._modes.get(gpio, 0) & _ALERT:
             self._report(gpio, int(high))
         self._passed.clear()
         self._report(_SENTINEL, 1)
         assert self._passed.wait(5), "lgpio's callback thread is dead: every input is deaf"
 
-    def claim_alert(self, _handle: int, gpio: int, _edges: int, flags: int = 0) -> int:
+    def claim_alert(self, handle: int, gpio: int, _edges: int, flags: int = 0) -> int:
         """What lgpio does for a line whose edges are wanted."""
-        return self._claim(gpio, flags | _ALERT)
+        return self._claim(handle, gpio, flags | _ALERT)
 
     def _report(self, gpio: int, level: int) -> None:
         os.write(self._fifo, struct.pack("QBBBBI", 123_456_789, CHIP, gpio, level, 0, 0))
 
-    def _claim(self, gpio: int, flags: int) -> int:
-        self._modes[gpio] = flags
-        if self.error:
-            raise self._lgpio.error(self.error)
+    def _open(self) -> int:
+        # While anybody holds the old chip open, the kernel keeps its number and gives the returning one another.
+        if not self._there or any(birth != self._births for birth in self._handles.values()):
+            raise self._lgpio.error("can not open gpiochip")
+        handle = next(number for number in range(len(self._handles) + 1) if number not in self._handles)
+        self._handles[handle] = self._births
+        return handle
+
+    def _close(self, handle: int) -> int:
+        if self._handles.pop(handle) == self._births:
+            self._modes.clear()
         return 0
 
-    def _claim_output(self, gpio: int, level: int) -> int:
-        self._claim(gpio, _OUT)
+    def _check(self, handle: int) -> None:
+        if handle not in self._handles:
+            raise self._lgpio.error("unknown handle")
+        if not self._there or self._handles[handle] != self._births:
+            raise self._lgpio.error("bad line info ioctl")
+        if self.error:
+            raise self._lgpio.error(self.error)
+
+    def _mode(self, handle: int, gpio: int) -> int:
+        if not self.error:  # the kernel tells of a line whoever holds it
+            self._check(handle)
+        return self._modes.get(gpio, 0)
+
+    def _claim(self, handle: int, gpio: int, flags: int) -> int:
+        self._modes[gpio] = flags
+        self._check(handle)
+        return 0
+
+    def _claim_output(self, handle: int, gpio: int, level: int = 0, _flags: int = 0) -> int:
+        self._claim(handle, gpio, _OUT)
         self._levels[gpio] = level
         return 0
 
-    def _read(self, gpio: int) -> int:
-        if self.error:
-            raise self._lgpio.error(self.error)
+    def _read(self, handle: int, gpio: int) -> int:
+        self._check(handle)
+        self._modes.setdefault(gpio, 0)  # lgpio claims what nobody claimed, without a pull-up: it floats, low here
         return self._level(gpio)
+
+    def _write(self, handle: int, gpio: int, level: int) -> None:
+        self._check(handle)
+        self._levels[gpio] = int(level)
 
     def _level(self, gpio: int) -> int:
         return self._levels.get(gpio, int(bool(self._modes.get(gpio, 0) & _PULL_UP)))

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from firmware.adapters.inputs import DEAF_AFTER, POLL_HZ, Inputs
-from firmware.adapters.reopening import RETRY_S
+from firmware.adapters.inputs import ASK_MAX_S, DEAF_AFTER, POLL_HZ, Inputs
 from firmware.core.facts import Trouble, TroubleOver
 from hal.errors import DeviceLost
 from hal.mock.clock import VirtualClock
@@ -156,7 +155,7 @@ def shy():
     return clock, loop, facts, inputs, changes
 
 
-def test_a_loop_that_is_not_there_is_told_once_and_asked_for_less_and_less_often(shy):
+def test_a_loop_that_is_not_there_is_told_once_and_asked_for_once_a_second(shy):
     clock, loop, facts, inputs, _ = shy
     asked = []
     while clock.now().mono_s < 20:
@@ -165,7 +164,7 @@ def test_a_loop_that_is_not_there_is_told_once_and_asked_for_less_and_less_often
         if loop.asked > before:
             asked.append(clock.now().mono_s)
     gaps = [later - earlier for earlier, later in zip([0.0, *asked], asked, strict=False)]
-    assert gaps == pytest.approx([*RETRY_S, 5.0, 5.0], abs=1.5 / POLL_HZ)
+    assert gaps == pytest.approx([0.5] + [ASK_MAX_S] * (len(gaps) - 1), abs=1.5 / POLL_HZ)
     assert facts == [Trouble("loop button", "loop button on pin GPIO17 cannot be opened: GPIO busy")]
 
 
@@ -204,3 +203,23 @@ def test_a_readable_loop_without_edges_is_asked_for_them_until_they_come(mocker)
     while clock.now().mono_s < 1:
         poll(clock, inputs)
     assert facts[-1] == TroubleOver("edges of loop button")
+
+
+def test_a_loop_that_is_lost_after_the_start_is_asked_for_at_once_and_then_once_a_second(shy):
+    clock, loop, _, inputs, changes = shy
+    loop.there = True
+    while clock.now().mono_s < 2:
+        poll(clock, inputs)
+    loop.there = False
+    lost_s, asked = clock.now().mono_s, []
+    while clock.now().mono_s < lost_s + 20:
+        before = loop.asked
+        poll(clock, inputs)
+        if loop.asked > before:
+            asked.append(clock.now().mono_s)
+    gaps = [later - earlier for earlier, later in zip([lost_s, *asked], asked, strict=False)]
+    assert gaps == pytest.approx([1.5 / POLL_HZ, 0.5] + [ASK_MAX_S] * (len(gaps) - 2), abs=1.5 / POLL_HZ)
+    loop.there = True
+    while inputs.lost:
+        poll(clock, inputs)
+    assert changes == [(), ("button",), ()]

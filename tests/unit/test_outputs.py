@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from firmware.adapters.outputs import Outputs
+from firmware.adapters.outputs import CHECK_S, Outputs
 from firmware.adapters.reopening import RETRY_S
 from firmware.core.effects import PATTERNS, Drive, Pattern, Role
 from firmware.core.facts import Trouble, TroubleOver
@@ -28,6 +28,11 @@ class Relay:
             raise DeviceLost(f"output {self.name}: no answer")
         self.on = on
         self.sets += 1
+
+    def get(self):
+        if self.lost:
+            raise DeviceLost(f"output {self.name}: no answer")
+        return self.on
 
 
 @pytest.fixture
@@ -146,8 +151,8 @@ def test_a_lost_output_is_tried_less_and_less_often_whatever_the_others_do(bench
     tries = []
     refuse = relays["bell"].set
     relays["bell"].set = lambda *, on: (tries.append(clock.now().mono_s), refuse(on=on))
-    outputs.handle(order(clock, Role.STROBE, Pattern.FAST, 60))
     outputs.handle(order(clock, Role.SIREN, Pattern.STEADY, 60))
+    outputs.handle(order(clock, Role.STROBE, Pattern.FAST, 60))
     run(clock, outputs, 14, relays["bell"])
     gaps = [later - earlier for earlier, later in itertools.pairwise(tries)]
     assert gaps == pytest.approx([*RETRY_S, RETRY_S[-1]])
@@ -171,3 +176,19 @@ def test_the_trouble_of_a_lost_output_ends_also_when_nothing_is_ordered_any_more
     relays["bell"].lost = False
     run(clock, outputs, 6, relays["bell"])
     assert facts[1:] == [TroubleOver("output bell")]
+
+
+def test_an_output_that_forgot_its_order_is_driven_anew_within_a_second(bench):
+    clock, relays, facts, outputs = bench
+    outputs.handle(order(clock, Role.SIREN, Pattern.STEADY, 60))
+    relays["bell"].on = False
+    run(clock, outputs, CHECK_S, relays["bell"])
+    assert relays["bell"].on
+    assert facts == []
+
+
+def test_an_output_that_nobody_drives_is_missed_within_a_second(bench):
+    clock, relays, facts, outputs = bench
+    relays["light"].lost = True
+    run(clock, outputs, CHECK_S, relays["light"])
+    assert facts == [Trouble("output light", "output light: no answer")]

@@ -1,4 +1,4 @@
-"""Loops and outputs that are not there yet: a pin that is busy, a chip that appears late, a permission still to come.
+"""Loops and outputs that come and go: a pin that is busy, a chip that appears late or vanishes, a permission to come.
 
 Each stands in the place of the real one from the start and is opened by whoever wants to use it, as often as asked.
 """
@@ -13,33 +13,44 @@ from hal.errors import DeviceLost, PinInUse
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from hal.ports import DigitalOut, LoopInput
+    from hal.pi.gpio_loop import GpioLoop
+    from hal.pi.output import GpioOutput
     from hal.types import Level, LoopState
 
 
-class _Closable(Protocol):
+class _OnChip(Protocol):
+    @property
+    def gone(self) -> bool: ...
+
     def close(self) -> None: ...
 
 
-_Part = TypeVar("_Part", bound=_Closable)
+_Part = TypeVar("_Part", bound=_OnChip)
 
 
 class _Place(Generic[_Part]):
-    """Where a part belongs, with or without it."""
+    """Where a part belongs, with or without it; opened at once if it can be."""
 
-    def __init__(self, why: str, make: Callable[[], _Part]) -> None:
-        self._why = why
+    def __init__(self, make: Callable[[], _Part]) -> None:
+        self._why = ""
         self._make = make
         self._part: _Part | None = None
         self._changing = threading.Lock()
+        try:
+            self._part = make()
+        except DeviceLost as error:
+            self._why = str(error)
 
     def fill(self) -> _Part:
-        """The part, opened now if it was not.
+        """The part, opened now if it was not, or if its chip has vanished since.
 
         Raises:
             DeviceLost: It cannot be opened yet.
         """
         with self._changing:
+            if self._part is not None and self._part.gone:
+                self._part.close()
+                self._part = None
             if self._part is None:
                 # The error must be gone before the next try: its frames keep gpiozero's reservation of the pin alive.
                 try:
@@ -70,19 +81,21 @@ class _Place(Generic[_Part]):
 
 
 class LateLoop:
-    """A loop that `watch` opens as soon as it can be opened.
+    """A loop that `watch` opens as soon as it can be opened, and again when its chip had vanished.
 
     Args:
         name: The loop's name.
-        why: Why it could not be opened at the start.
         make: Opens it, or raises `DeviceLost`.
+
+    Raises:
+        PinInUse: Someone in this process holds the pin.
 
     Synchronization: as `hal.ports.LoopInput`; `watch` and `close` exclude each other.
     """
 
-    def __init__(self, name: str, why: str, make: Callable[[], LoopInput]) -> None:
+    def __init__(self, name: str, make: Callable[[], GpioLoop]) -> None:
         self._name = name
-        self._place = _Place(why, make)
+        self._place = _Place(make)
 
     @property
     def name(self) -> str:
@@ -103,19 +116,21 @@ class LateLoop:
 
 
 class LateOutput:
-    """An output that `set` opens as soon as it can be opened.
+    """An output that `set` opens as soon as it can be opened, and again when its chip had vanished.
 
     Args:
         name: The output's name.
-        why: Why it could not be opened at the start.
         make: Opens it, or raises `DeviceLost`.
+
+    Raises:
+        PinInUse: Someone in this process holds the pin.
 
     Synchronization: any thread.
     """
 
-    def __init__(self, name: str, why: str, make: Callable[[], DigitalOut]) -> None:
+    def __init__(self, name: str, make: Callable[[], GpioOutput]) -> None:
         self._name = name
-        self._place = _Place(why, make)
+        self._place = _Place(make)
 
     @property
     def name(self) -> str:
