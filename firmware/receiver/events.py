@@ -143,6 +143,32 @@ class Warned:
 
 
 @dataclass(frozen=True, slots=True)
+class Unsigned:
+    """Somebody speaks under a panel's name without its valid signature; nothing of that is believed.
+
+    Attributes:
+        since_utc_ms: When that began, on this desk's clock.
+        proved_utc_ms: When the panel itself proved last that it lives; None: never since this desk began.
+        alive: Whether that is recent: then somebody else uses its name.
+        alarm: Whether an alarm is among the words.
+    """
+
+    panel: str
+    since_utc_ms: int
+    proved_utc_ms: int | None
+    alive: bool
+    alarm: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SignedAgain:
+    """A panel proves itself again, and nothing unsigned has come under its name for a while."""
+
+    panel: str
+    since_utc_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class Restored:
     """This desk was started again and still knows these incidents.
 
@@ -166,7 +192,20 @@ class LinkChanged:
     why: str
 
 
-Shown = ReportCame | StepTaken | FileSaved | Sealed | HealthCame | ResultCame | Lost | Warned | Restored | LinkChanged
+Shown = (
+    ReportCame
+    | StepTaken
+    | FileSaved
+    | Sealed
+    | HealthCame
+    | ResultCame
+    | Lost
+    | Warned
+    | Unsigned
+    | SignedAgain
+    | Restored
+    | LinkChanged
+)
 """Everything that a screen or a JSON line can show."""
 
 Act = Answer | Pulsed | Order | Shown

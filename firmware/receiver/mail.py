@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import contextlib
 from typing import TYPE_CHECKING
 
 from firmware.core.codes import ReportClass
@@ -10,6 +11,7 @@ from firmware.core.report import Step
 from firmware.receiver import events as e
 from firmware.receiver.link import Letter
 from firmware.receiver.memory import KeptAlarm, KeptStep
+from firmware.receiver.unsigned import Unsigned
 from firmware.wire import topics
 from firmware.wire.beat import decode_beat, encode_echo
 from firmware.wire.command import decode_result, encode_command
@@ -17,7 +19,7 @@ from firmware.wire.fields import PANEL_PATTERN, WireError
 from firmware.wire.health import decode_health
 from firmware.wire.receipt import encode_receipt
 from firmware.wire.report import decode_report
-from firmware.wire.sign import KeyFileError, load_key
+from firmware.wire.sign import KeyFileError, SignatureError, load_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -66,7 +68,7 @@ class Complaints:
 
     def __init__(self) -> None:
         self._since_s = float("-inf")
-        self._shown = self._left_out = 0
+        self._shown = self._left_out = self._untold = 0
         self._last: collections.OrderedDict[tuple[str, str], tuple[float, int]] = collections.OrderedDict()
 
     def about(self, panel: str, kind: str, text: str, mono_s: float) -> list[e.Warned]:
@@ -75,25 +77,30 @@ class Complaints:
         if mono_s - shown_s < WARN_EVERY_S:
             self._last[panel, kind] = (shown_s, held + 1)
             return []
-        told = self._begin(mono_s)
-        if self._shown >= COMPLAINTS_SHOWN:
-            self._left_out += 1
+        admitted, told = self.admit(mono_s), self._owed()
+        if not admitted:
             return told
-        self._shown += 1
         self._last[panel, kind] = (mono_s, 0)
         self._last.move_to_end((panel, kind))
         if len(self._last) > COMPLAINTS_MAX:
             self._last.popitem(last=False)
         return [*told, e.Warned(panel, f"{text} (and {held} more like it)" if held else text)]
 
-    def _begin(self, mono_s: float) -> list[e.Warned]:
-        """Begin to count anew when it is time; tells what was left out before."""
-        if mono_s - self._since_s < WARN_EVERY_S:
-            return []
-        left_out, self._left_out = self._left_out, 0
-        self._since_s, self._shown = mono_s, 0
-        text = f"{left_out} more complaints were left out: somebody floods this broker; look at its access list"
-        return [e.Warned("", text)] if left_out else []
+    def admit(self, mono_s: float) -> bool:
+        """Whether there is room for one more line now; one that has none is counted."""
+        if mono_s - self._since_s >= WARN_EVERY_S:
+            self._untold += self._left_out
+            self._since_s, self._shown, self._left_out = mono_s, 0, 0
+        if self._shown >= COMPLAINTS_SHOWN:
+            self._left_out += 1
+            return False
+        self._shown += 1
+        return True
+
+    def _owed(self) -> list[e.Warned]:
+        untold, self._untold = self._untold, 0
+        text = f"{untold} more complaints were left out: somebody floods this broker; look at its access list"
+        return [e.Warned("", text)] if untold else []
 
 
 class MailRoom:
@@ -127,6 +134,7 @@ class MailRoom:
         self._receiver_key = receiver_key
         self._now = now
         self._complaints = Complaints()
+        self._unsigned = Unsigned(self._complaints.admit)
 
     def take(self, topic: str, payload: bytes, retained: bool) -> tuple[list[Letter], list[e.Shown]]:  # noqa: FBT001 - the broker's flag
         """Take one message; anything at all may come.
@@ -138,10 +146,24 @@ class MailRoom:
         try:
             acts = self._open(panel, kind, payload, retained=retained)
         except (WireError, KeyFileError) as error:
-            return [], [*self._complaints.about(panel, kind, f"refused: {error}", self._now().mono_s)]
+            told = self._speaks_unsigned(panel, kind, payload) if _live(error, retained=retained) else None
+            if told is None:
+                told = [*self._complaints.about(panel, kind, f"refused: {error}", self._now().mono_s)]
+            return [], told
         acts += self._remember(acts, payload)
         letters, shown = self.seal(acts)
-        return letters, [kept for event in shown for kept in self._calm(kind, event)]
+        told = [kept for event in shown for kept in self._calm(kind, event)]
+        if any(isinstance(act, e.Pulsed) for act in acts):
+            told += self._unsigned.proved(panel, self._now())
+        return letters, told
+
+    def _speaks_unsigned(self, panel: str, kind: str, payload: bytes) -> list[e.Shown] | None:
+        """What to tell of words that are not signed by the panel whose topic they came on."""
+        alarm = False
+        if kind == "report":
+            with contextlib.suppress(WireError):  # what it claims is shown as a claim, nothing more
+                alarm = decode_report(payload, None).cls is ReportClass.ALARM
+        return self._unsigned.refused(panel, self._now(), alarm=alarm)
 
     def _calm(self, kind: str, event: e.Shown) -> list[e.Shown]:
         """What the desk warns of because a message came can come as often as somebody sends it."""
@@ -235,6 +257,11 @@ def _address(topic: str) -> tuple[str, str]:
         return "", ""
     panel, kind = levels[len(root) : len(root) + 2]
     return (panel, kind) if PANEL_PATTERN.fullmatch(panel) else ("", "")
+
+
+def _live(error: Exception, *, retained: bool) -> bool:
+    """Whether somebody speaks now, and not as who he says he is; what a broker kept may be from long ago."""
+    return isinstance(error, SignatureError) and not retained
 
 
 def _same_panel(what: str, said: str, topic: str) -> None:

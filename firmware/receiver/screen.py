@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import datetime as dt
 import itertools
+import time
 from typing import TYPE_CHECKING
 
 from rich.console import Console, Group
@@ -13,7 +14,8 @@ from rich.table import Table
 from rich.text import Text
 
 from firmware.receiver import events as e
-from firmware.receiver.show import CHAIN, as_lines, event_text, health_text
+from firmware.receiver.show import CHAIN, as_lines, event_text, health_text, unsigned_text
+from firmware.receiver.unsigned import AGAIN_S
 
 if TYPE_CHECKING:
     from firmware.receiver.desk import Desk, Incident
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 INCIDENTS_SHOWN = 8
 PANELS_SHOWN = 6
 LINES_SHOWN = 10
+UNSIGNED_SHOWN_S = 1.5 * AGAIN_S
+"""It is told anew while it lasts."""
 ALARM, DONE, QUIET = "bold white on red", "green", "dim"
 
 
@@ -41,6 +45,7 @@ class ScreenShow:
         self._name = name
         self._lines: collections.deque[str] = collections.deque(maxlen=LINES_SHOWN)
         self._links: dict[str, bool] = {}
+        self._unsigned: dict[str, tuple[float, e.Unsigned]] = {}
         self._live = Live(console=console or Console(), auto_refresh=False, screen=True)
         self._live.start()
 
@@ -48,6 +53,13 @@ class ScreenShow:
         """Keep an event for the next drawing."""
         if isinstance(event, e.LinkChanged):
             self._links[event.link] = event.up
+        elif isinstance(event, e.Unsigned):
+            self._unsigned.pop(event.panel, None)
+            self._unsigned[event.panel] = (time.monotonic(), event)
+            if len(self._unsigned) > PANELS_SHOWN:
+                del self._unsigned[next(iter(self._unsigned))]
+        elif isinstance(event, e.SignedAgain):
+            self._unsigned.pop(event.panel, None)
         clock = dt.datetime.now().astimezone().strftime("%H:%M:%S")
         self._lines.extend(f"{clock}  {line}" for line in as_lines(event, self._words))
 
@@ -104,6 +116,9 @@ class ScreenShow:
         )
         table.add_column("")
         table.add_column("")
+        for told_s, event in reversed(self._unsigned.values()):
+            if time.monotonic() - told_s < UNSIGNED_SHOWN_S:
+                table.add_row(Text(event.panel, style=ALARM), Text(unsigned_text(event, self._words), style=ALARM))
         for panel, view in itertools.islice(reversed(desk.panels.items()), PANELS_SHOWN):
             health = view.health
             said = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 from typing import TYPE_CHECKING, Any, Protocol, TextIO, assert_never
 
@@ -72,7 +73,7 @@ class LineShow:
         """Nothing."""
 
 
-def as_object(event: e.Shown) -> dict[str, Any]:  # noqa: C901, PLR0911 - the table of events
+def as_object(event: e.Shown) -> dict[str, Any]:  # noqa: C901, PLR0911, PLR0912 - the table of events
     """An event as the JSON object that `gatebooth watch --json` prints."""
     match event:
         case e.ReportCame():
@@ -126,6 +127,17 @@ def as_object(event: e.Shown) -> dict[str, Any]:  # noqa: C901, PLR0911 - the ta
             return {"event": "lost", "panel": event.panel, "epoch": event.epoch, "first": first, "last": last}
         case e.Warned():
             return {"event": "warning", "panel": event.panel, "text": event.text}
+        case e.Unsigned():
+            return {
+                "event": "unsigned",
+                "panel": event.panel,
+                "since_utc_ms": event.since_utc_ms,
+                "proved_utc_ms": event.proved_utc_ms,
+                "alive": event.alive,
+                "alarm": event.alarm,
+            }
+        case e.SignedAgain():
+            return {"event": "signed-again", "panel": event.panel, "since_utc_ms": event.since_utc_ms}
         case e.Restored():
             return {"event": "restored", "incidents": event.incidents}
         case e.LinkChanged():
@@ -134,7 +146,7 @@ def as_object(event: e.Shown) -> dict[str, Any]:  # noqa: C901, PLR0911 - the ta
             assert_never(event)
 
 
-def as_lines(event: e.Shown, words: Words) -> list[str]:  # noqa: C901, PLR0911 - the table of events
+def as_lines(event: e.Shown, words: Words) -> list[str]:  # noqa: C901, PLR0911, PLR0912 - the table of events
     """An event as a person reads it."""
     match event:
         case e.ReportCame():
@@ -159,6 +171,10 @@ def as_lines(event: e.Shown, words: Words) -> list[str]:  # noqa: C901, PLR0911 
                 if event.panel
                 else f"{words('warning')}: {words.reason(event.text)}"
             ]
+        case e.Unsigned():
+            return [f"{words('warning')} {event.panel}: {unsigned_text(event, words)}"]
+        case e.SignedAgain():
+            return [f"{event.panel}  {words('signed-again', since=_local(event.since_utc_ms))}"]
         case e.Restored():
             return [words("restored", count=event.incidents)]
         case e.LinkChanged():
@@ -170,6 +186,25 @@ def as_lines(event: e.Shown, words: Words) -> list[str]:  # noqa: C901, PLR0911 
             ]
         case _:
             assert_never(event)
+
+
+def unsigned_text(event: e.Unsigned, words: Words) -> str:
+    """What somebody without a panel's key does under its name, and how the panel itself fares."""
+    said = [words("unsigned", since=_local(event.since_utc_ms))]
+    if event.alarm:
+        said.append(words("unsigned-alarm"))
+    if event.alive:
+        said.append(words("unsigned-other"))
+    elif event.proved_utc_ms is None:
+        said.append(words("unsigned-never"))
+    else:
+        said.append(words("unsigned-lost", proved=_local(event.proved_utc_ms)))
+    return words("then").join(said)
+
+
+def _local(utc_ms: int) -> str:
+    """A moment as the clock on the wall shows it."""
+    return dt.datetime.fromtimestamp(utc_ms / 1000, dt.UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 
 def health_text(event: e.HealthCame, words: Words) -> str:

@@ -46,6 +46,25 @@ WORDS: dict[str, tuple[str, str]] = {
     "result-no": ("命令被拒", "order refused"),
     "lost": ("缺号 {epoch}/{first}–{last}", "numbers {epoch}/{first}-{last} never came"),
     "warning": ("注意", "warning"),
+    "unsigned": (
+        "自 {since} 起以本主机名义发来的消息没有有效签名，一律不予采信",
+        "speaks without a valid signature since {since}; nothing of that is believed",
+    ),
+    "unsigned-alarm": ("其中有报警：请立即致电警务室核实", "an ALARM is among it: call the booth now"),
+    "unsigned-other": (
+        "主机本身签名正常，有人冒用其名：请检查服务器的访问权限",
+        "the panel itself is heard, so somebody uses its name: look at the broker's access list",
+    ),
+    "unsigned-lost": (
+        "主机本身最后一次有效消息在 {proved}，按失联处理；请检查警务室主机和本处的密钥文件",
+        "the panel itself proved last at {proved} that it lives: treat it as lost; look at the key files on both sides",
+    ),
+    "unsigned-never": (
+        "主机本身从未有过有效消息，按失联处理；请检查警务室主机和本处的密钥文件",
+        "the panel itself has never proved that it lives: treat it as lost; look at the key files on both sides",
+    ),
+    "then": ("；", "; "),
+    "signed-again": ("签名恢复正常（自 {since} 起曾无有效签名）", "signs validly again; it did not since {since}"),
     "link-up": ("{link} 已连接", "{link} connected"),
     "link-down": ("{link} 断开：{why}", "{link} down: {why}"),
     "reports": ("报警线路", "reports"),

@@ -11,6 +11,8 @@ from firmware.receiver import events as e
 from firmware.receiver.desk import ORDER_VALID_MS, Desk
 from firmware.receiver.evidence import EvidenceError, EvidenceStore
 from firmware.receiver.mail import MailRoom, PanelKeys
+from firmware.receiver.show import as_lines
+from firmware.receiver.words import Words
 from firmware.wire import media, topics
 from firmware.wire.command import encode_command
 from firmware.wire.sign import canonical
@@ -254,6 +256,9 @@ class SimReceiver:
                 self._log.add("gap", text, receiver=me)
             case e.Warned():
                 self._log.add("warning", f"{me}: {item.text}", receiver=me, says=item.text)
+            case e.Unsigned() | e.SignedAgain():
+                (text,) = as_lines(item, Words("en"))
+                self._log.add("warning", f"{me}: {text}", receiver=me, says=text)
             case e.FileSaved() | e.Sealed() | e.LinkChanged() | e.Restored():
                 pass
             case _:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = [
     "KEY_BYTES",
     "KeyFileError",
+    "SignatureError",
     "WireError",
     "canonical",
     "exposure",
@@ -40,6 +41,10 @@ _ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=
 
 class KeyFileError(ValueError):
     """A key file cannot be used; the message says why and what to do."""
+
+
+class SignatureError(WireError):
+    """A payload is not signed by whom its topic names; nothing else was looked at yet."""
 
 
 def load_key(path: Path) -> bytes:
@@ -127,13 +132,13 @@ def verify(found: Mapping[str, Any], key: bytes, what: str = "signature") -> Non
         what: The kind of payload, for the error.
 
     Raises:
-        WireError: The signature is missing or wrong.
+        SignatureError: The signature is missing or wrong.
     """
     mac = found.get("mac")
     if not isinstance(mac, str) or not mac.isascii():
-        raise WireError(what, "mac", mac if mac is not None else "missing", "this sender's signature")
+        raise SignatureError(what, "mac", mac if mac is not None else "missing", "this sender's signature")
     if not hmac.compare_digest(mac, _mac(canonical(found), key)):
-        raise WireError(what, "mac", mac, "this sender's signature: wrong key, or changed on the way")
+        raise SignatureError(what, "mac", mac, "this sender's signature: wrong key, or changed on the way")
 
 
 def _mac(text: bytes, key: bytes) -> str:

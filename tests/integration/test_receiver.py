@@ -17,6 +17,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from rigs.broker import ServerTls, free_port
+from rigs.panel import PanelProcess, panel_toml, write_keys
 
 from firmware.core.effects import Health
 from firmware.core.facts import Command, Receipt
@@ -184,16 +185,31 @@ def test_a_repeated_alarm_is_received_again(desk, panel):
     assert desk.event("report", duplicate=True)
 
 
-def test_an_alarm_with_a_wrong_signature_gets_no_receipt_and_a_warning(desk, panel):
+def test_an_alarm_with_a_wrong_signature_gets_no_receipt_and_is_told_as_a_claim(desk, panel):
     panel.alarm(1, key=b"x" * 32)
-    assert "signature" in desk.event("warning")["text"]
+    told = desk.event("unsigned")
+    assert (told["panel"], told["alarm"], told["alive"], told["proved_utc_ms"]) == (PANEL, True, False, None)
     right = panel.alarm(2)
     assert panel.receipt().id == right
 
 
-@pytest.mark.parametrize(
-    "payload", [b"", b"\xff\xfe\x00", b"[]", b'{"v":1}', b"[" * 100_000, b"x" * 300_000, b'{"v":1e999}']
-)
+def test_a_panel_whose_key_file_is_empty_is_told_at_the_desk_as_what_it_is(desks, broker, tmp_path):
+    write_keys(tmp_path, "panel", "110", "station")
+    (tmp_path / "panel.key").rename(tmp_path / "p1.key")
+    (tmp_path / "panel.key").write_text("")
+    desk = desks("--broker", f"{broker.host}:{broker.port}", "--as", "110", "--key-file", tmp_path / "p1.key")
+    desk.event("link", link="reports", up=True)
+    booth = PanelProcess(tmp_path, panel_toml(tmp_path, broker.port)).start()
+    try:
+        assert desk.event("unsigned", panel="p1")["alarm"] is False
+        booth.click()
+        told = desk.event("unsigned", panel="p1", alarm=True)
+        assert (told["alive"], told["proved_utc_ms"]) == (False, None)
+    finally:
+        booth.stop()
+
+
+@pytest.mark.parametrize("payload", [b"", b"\xff\xfe\x00", b"[]", b"[" * 100_000, b"x" * 300_000, b'{"v":1e999}'])
 def test_rubbish_is_refused_and_the_next_alarm_is_answered(desk, panel, payload):
     panel.send(f"{topics.ROOT}/{PANEL}/report/alarm", payload)
     assert desk.event("warning")["text"].startswith("refused")
@@ -209,7 +225,7 @@ def test_a_packet_that_is_far_too_long_stays_at_the_broker(desk, panel):
 
 
 def test_no_property_of_a_strangers_publication_blinds_the_desk(desk, panel):
-    panel.send(f"{topics.ROOT}/{PANEL}/report/alarm", b"{}", properties=marked("\ufeff"))
+    panel.send(f"{topics.ROOT}/{PANEL}/report/alarm", b"[]", properties=marked("\ufeff"))
     assert desk.event("warning")["text"].startswith("refused")
     panel.alarm()
     assert panel.receipt().step is Step.RECEIVED

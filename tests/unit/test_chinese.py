@@ -18,7 +18,7 @@ SIGNING, DIALLING = "firmware/wire/sign.py", "firmware/wire/dc09_key.py"
 ROOMS = ("hal/*.py", "hal/pi/*.py", "firmware/adapters/*.py", "firmware/media/*.py", SIGNING, DIALLING)
 DEFECTS = {"TypeError", "ValueError", "LinkError", "RuntimeError", "NotImplementedError", "NotSupported", "PinInUse"}
 """What a programmer reads, or who reads a configuration that was not checked."""
-MACHINES = {"WireError", "CommandRefused", "ControlError"}
+MACHINES = {"WireError", "SignatureError", "CommandRefused", "ControlError"}
 """What is wrong with bytes that a program sent."""
 UNTOLD = {
     "hal/pi/sound_library.py": {"ALSA lib ", "Cannot connect to server ", "jack server is not "},

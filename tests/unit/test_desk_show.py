@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
 import os
@@ -17,7 +18,7 @@ from firmware.receiver import events as e
 from firmware.receiver.desk import Desk
 from firmware.receiver.evidence import Saved
 from firmware.receiver.keys import LINE_MAX, Keys, Lines
-from firmware.receiver.screen import ScreenShow
+from firmware.receiver.screen import PANELS_SHOWN, ScreenShow
 from firmware.receiver.show import JsonShow, LineShow, as_lines
 from firmware.receiver.words import WORDS, Words
 from firmware.wire.command import Result
@@ -45,6 +46,8 @@ EVENTS = (
     e.ResultCame(Result("school-7", "x", ok=False, text="no")),
     e.Lost("school-7", 3, 5, 9),
     e.Warned("school-7", "epoch fell back"),
+    e.Unsigned("school-7", 1_800_000_000_000, None, alive=False, alarm=True),
+    e.SignedAgain("school-7", 1_800_000_000_000),
     e.Restored(2),
     e.LinkChanged("reports", up=False, why="nothing listens there"),
 )
@@ -182,3 +185,34 @@ def test_lines_of_a_program_come_whole_with_their_text(pipe):
 
 def test_a_report_class_has_a_word_in_both_languages():
     assert all(cls.value in WORDS for cls in ReportClass)
+
+
+UNSIGNED = e.Unsigned("school-7", 1_800_000_000_000, 1_799_999_000_000, alive=False, alarm=False)
+
+
+def test_a_panel_without_its_key_is_said_to_be_lost_in_both_languages():
+    (english,), (chinese,) = (as_lines(UNSIGNED, Words(language)) for language in ("en", "zh"))
+    assert "school-7: speaks without a valid signature since 2027-" in english
+    assert "treat it as lost" in english
+    assert "没有有效签名" in chinese
+    assert "按失联处理" in chinese
+
+
+def test_a_stranger_under_a_panels_name_is_told_apart_from_the_panel_without_its_key():
+    (line,) = as_lines(dataclasses.replace(UNSIGNED, alive=True), Words("en"))
+    assert "somebody uses its name" in line
+    assert "lost" not in line
+
+
+def test_the_screen_keeps_a_panel_without_its_key_in_sight_until_it_signs_again():
+    desk = Desk("110", "Officer Li", lambda: "x")
+    flood = [e.Warned("", f"line {n}") for n in range(50)]
+    assert "without a valid signature" in drawn(desk, UNSIGNED, *flood)
+    assert "without a valid signature" not in drawn(desk, UNSIGNED, *flood, e.SignedAgain("school-7", 0), *flood)
+
+
+def test_a_crowd_of_names_without_a_key_does_not_fill_the_screen():
+    crowd = [dataclasses.replace(UNSIGNED, panel=f"name-{n}") for n in range(1000)]
+    assert (
+        drawn(Desk("110", "Officer Li", lambda: "x"), *crowd, *[e.Warned("", "x")] * 50).count("name-") == PANELS_SHOWN
+    )
