@@ -13,12 +13,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import IO, TYPE_CHECKING, Final
 
 from hil.virtual import recipe
 from hil.virtual.boot import Kernel, make_device_tree, make_initrd
+from hil.virtual.cache import hold, tidy
 from hil.virtual.debian import Apt
 from hil.virtual.tree import add_project, make_base
 
@@ -30,8 +31,6 @@ TOOLS: Final = (
     *(() if os.geteuid() == 0 else ("fakeroot",)),
 )
 BUSYBOX: Final = "busybox-static"
-_KEEP: Final = 2
-"""Images of older states of the project that stay in the cache."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +44,7 @@ class Image:
         device_tree: QEMU's `virt`, its pins free.
         disk: Raw ext4; never written to after it is built.
         manifest: Versions of what is in it, and what it took to build.
+        use: Open as long as the image must stay in the cache.
     """
 
     key: str
@@ -53,10 +53,11 @@ class Image:
     device_tree: Path
     disk: Path
     manifest: dict[str, object]
+    use: IO[str] = field(repr=False, compare=False)
 
     @classmethod
     def of(cls, folder: Path) -> Image:
-        """The image in a folder of the cache."""
+        """The image in a folder of the cache, from now on in use."""
         manifest = json.loads((folder / "manifest.json").read_text())
         base = folder.parent / f"base-{manifest['base']}"
         return cls(
@@ -66,6 +67,7 @@ class Image:
             base / "board.dtb",
             folder / "disk.raw",
             manifest,
+            hold(folder),
         )
 
 
@@ -74,19 +76,8 @@ def missing_tools() -> str:
     return ", ".join(name for name in TOOLS if not shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin:/sbin"))
 
 
-def built() -> Image | None:
-    """The image of the project as it stands, if it is in the cache."""
-    cache = recipe.cache_folder()
-    kept = cache / "apt/resolved.json"
-    if not kept.exists():
-        return None
-    key = recipe.project_key(recipe.base_key(json.loads(kept.read_text())["files"]))
-    folder = cache / f"image-{key}"
-    return Image.of(folder) if (folder / "manifest.json").exists() else None
-
-
 def build(say: Callable[[str], None]) -> Image:
-    """The image of the project as it stands; builds what the cache does not have.
+    """The image of the project as it stands, in use as long as this process keeps it; builds what the cache lacks.
 
     Args:
         say: Told what takes time.
@@ -104,8 +95,8 @@ def build(say: Callable[[str], None]) -> Image:
                 _whole(base, lambda work: _make_base(work, apt.fetch(files)))
             say("installing the panel's wheel and writing the disk")
             _whole(folder, lambda work: _make_image(work, base, files))
-            _tidy(cache, base)
-    return Image.of(folder)
+            tidy(cache, base)
+        return Image.of(folder)
 
 
 def _make_base(work: Path, packages: list[Path]) -> None:
@@ -178,16 +169,6 @@ def _whole(target: Path, make: Callable[[Path], None]) -> None:
         work.rename(target)
     finally:
         shutil.rmtree(work, ignore_errors=True)
-
-
-def _tidy(cache: Path, base: Path) -> None:
-    images = sorted(cache.glob("image-*"), key=lambda path: path.stat().st_mtime, reverse=True)
-    for path in images[_KEEP:]:
-        shutil.rmtree(path, ignore_errors=True)
-    wanted = {base.name, *(f"base-{Image.of(path).manifest['base']}" for path in images[:_KEEP])}
-    for path in cache.glob("base-*"):
-        if path.name not in wanted:
-            shutil.rmtree(path, ignore_errors=True)
 
 
 def _made(folder: Path) -> Path:
