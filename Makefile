@@ -72,7 +72,7 @@ format: .venv/dev ## put the code into the one format
 	@$(PY) -m ruff check --fix .
 
 wheel: .venv/made ## build dist/gatebooth-*.whl
-	@$(PY) -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist .
+	@PYTHON=$(PY) .ci/wheel dist
 	@ls dist/*.whl
 
 clean: ## remove the virtual environment, caches and built files

@@ -131,7 +131,6 @@ def _make_image(work: Path, base: Path, files: dict[str, str]) -> None:
     )
     wheels = sorted(path.name for path in root.glob("opt/gatebooth/lib/*/site-packages/*.dist-info"))
     shutil.rmtree(root)
-    shutil.rmtree(work / "source")
     manifest = {
         "base": base.name.removeprefix("base-"),
         "debian": files,
@@ -143,19 +142,11 @@ def _make_image(work: Path, base: Path, files: dict[str, str]) -> None:
 
 
 def _wheel(work: Path) -> Path:
-    # From a copy: what an earlier build left in the project's own folder would go into the wheel.
-    source = _made(work / "source")
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
-        shutil.copy(recipe.PROJECT / name, source)
-    for room in recipe.ROOMS:
-        shutil.copytree(recipe.PROJECT / room, source / room, ignore=shutil.ignore_patterns("__pycache__"))
     subprocess.run(
-        [
-            *(sys.executable, "-m", "pip", "wheel", "--quiet", "--disable-pip-version-check", "--no-deps"),
-            *("--wheel-dir", work / "wheel", source),
-        ],
+        [recipe.PROJECT / ".ci/wheel", work / "wheel"],
         check=True,
         stdin=subprocess.DEVNULL,
+        env={**os.environ, "PYTHON": sys.executable},
     )
     return next((work / "wheel").glob("gatebooth-*.whl"))
 
