@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from firmware.adapters.dc09_line import HungUp, Line, LineError, LineEvent, Opened, Received
 from firmware.sim.network import LATENCY_S
+from firmware.sim.way import SimWay
 from firmware.wire.dc09 import NULL, checksum, format_time
 
 if TYPE_CHECKING:
@@ -243,7 +244,7 @@ class Centre:
             self._dials.remove(dial)
 
 
-class SimLine(Line):
+class SimLine(SimWay[Dial, LineEvent], Line):
     """One path's way to its simulated centre.
 
     Args:
@@ -255,49 +256,25 @@ class SimLine(Line):
     """
 
     def __init__(self, centre: Centre, clock: BoardClock, current: Callable[[], Report | None]) -> None:
+        super().__init__(clock, HungUp)
         self._centre = centre
-        self._clock = clock
         self._current = current
-        self._dial: Dial | None = None
-        self._events: list[LineEvent] = []
 
     def open(self, *, hurried: bool) -> None:  # noqa: ARG002 - a line that begins takes its time
         """See `Line.open`."""
         self.close()
-        self._dial = self._centre.connect(self)
+        self._connection = self._centre.connect(self)
 
     def send(self, frame: bytes) -> None:
         """See `Line.send`."""
-        if self._dial is not None:
-            self._centre.hear(self._dial, frame, self._current())
-
-    def drive(self) -> list[LineEvent]:
-        """See `Line.drive`."""
-        events, self._events = self._events, []
-        if events and isinstance(events[-1], HungUp):
-            self._dial = None
-        return events
-
-    def next_deadline(self) -> float:
-        """See `Line.next_deadline`."""
-        return self._clock.now().mono_s if self._events else float("inf")
-
-    def wait(self, fd: int, timeout_s: float) -> None:
-        """Nobody waits in virtual time."""
-        raise NotImplementedError(f"a simulated line is stepped, not waited for (fd {fd}, {timeout_s} s)")
+        if self._connection is not None:
+            self._centre.hear(self._connection, frame, self._current())
 
     def close(self) -> None:
         """See `Line.close`."""
         self.die(quietly=False)
 
-    def arrive(self, dial: Dial, event: LineEvent) -> None:
-        """Something comes out of a connection; from one that was given up or has vanished nothing does."""
-        if dial is self._dial and not dial.vanished and not (self._events and isinstance(self._events[-1], HungUp)):
-            self._events.append(event)
-
     def die(self, *, quietly: bool) -> None:
         """The process ends: the kernel closes its socket, or (`quietly`) there is no kernel any more."""
-        dial, self._dial = self._dial, None
-        self._events.clear()
-        if dial is not None:
+        if (dial := self._give_up()) is not None:
             self._centre.hang_up(dial, quietly=quietly)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from firmware.adapters.pipe import Answered, Incoming, Letter, Lost, Pipe, PipeError, PipeEvent, Ready
 from firmware.core.retry import STEP_S
+from firmware.sim.way import SimWay
 
 if TYPE_CHECKING:
     from firmware.config import PathConfig
@@ -254,7 +255,7 @@ class Broker:
                 self._hand(subscriber, will.topic, will.payload, retained=False)
 
 
-class SimPipe(Pipe):
+class SimPipe(SimWay[Connection, PipeEvent], Pipe):
     """One path's way to its simulated broker.
 
     Args:
@@ -266,11 +267,9 @@ class SimPipe(Pipe):
     """
 
     def __init__(self, config: PathConfig, broker: Broker, clock: BoardClock) -> None:
+        super().__init__(clock, Lost)
         self._config = config
         self._broker = broker
-        self._clock = clock
-        self._connection: Connection | None = None
-        self._events: list[PipeEvent] = []
 
     def open(
         self,
@@ -290,39 +289,14 @@ class SimPipe(Pipe):
         if self._connection is not None:
             self._broker.publish(self._connection, token, letter)
 
-    def drive(self) -> list[PipeEvent]:
-        """See `Pipe.drive`."""
-        events, self._events = self._events, []
-        if events and isinstance(events[-1], Lost):
-            self._connection = None
-        return events
-
-    def next_deadline(self) -> float:
-        """See `Pipe.next_deadline`."""
-        return self._clock.now().mono_s if self._events else float("inf")
-
-    def wait(self, fd: int, timeout_s: float) -> None:
-        """Nobody waits in virtual time."""
-        raise NotImplementedError(f"a simulated pipe is stepped, not waited for (fd {fd}, {timeout_s} s)")
-
     def close(self, *, orderly: bool = False) -> None:
         """See `Pipe.close`."""
-        connection, self._connection = self._connection, None
-        self._events.clear()
-        if connection is not None:
+        if (connection := self._give_up()) is not None:
             self._broker.hang_up(connection, orderly=orderly)
-
-    def arrive(self, connection: Connection, event: PipeEvent, *, anyway: bool = False) -> None:
-        """Something comes out of a connection; from one that was given up or has vanished nothing does."""
-        if connection is not self._connection or (connection.vanished and not anyway):
-            return
-        if not (self._events and isinstance(self._events[-1], Lost)):
-            self._events.append(event)
 
     def die(self, *, quietly: bool) -> None:
         """The process ends: the kernel closes its sockets, or (`quietly`) there is no kernel any more."""
-        connection, self._connection = self._connection, None
-        self._events.clear()
+        connection = self._give_up()
         if connection is None:
             return
         if quietly:

@@ -30,24 +30,26 @@ def test_an_alarm_is_latched_through_the_death_of_the_panel(bench):
     assert str(health["epoch"]) != report["id"].split("/")[1]
 
 
+def is_bitten(bench, freeze, limit_s):
+    """Freeze something; how long it took until the panel guards again."""
+    bites = bench.panel.bites()
+    frozen_s = freeze()
+    armed_s = bench.panel.wait_armed(after_s=frozen_s, timeout_s=limit_s)
+    assert bench.panel.bites() == bites + 1
+    press_works(bench)
+    return armed_s - frozen_s
+
+
 @needs(Can.KILL, Can.SUPERVISOR)
 def test_a_frozen_panel_is_bitten_and_guards_again(bench, measure):
-    bites = bench.panel.bites()
-    hung_s = bench.panel.hang()
-    armed_s = bench.panel.wait_armed(after_s=hung_s, timeout_s=180.0)
-    assert bench.panel.bites() == bites + 1
-    measure("freeze to armed (watchdog 10 s)", armed_s - hung_s, "s", limit=180.0)
-    press_works(bench)
+    took_s = is_bitten(bench, bench.panel.hang, limit_s=180.0)
+    measure("freeze to armed (watchdog 10 s)", took_s, "s", limit=180.0)
 
 
 @needs(Can.HARDWARE_WATCHDOG)
 def test_a_frozen_machine_is_reset_and_guards_again(bench, measure):
-    bites = bench.panel.bites()
-    frozen_s = bench.panel.freeze_machine()
-    armed_s = bench.panel.wait_armed(after_s=frozen_s, timeout_s=300.0)
-    assert bench.panel.bites() == bites + 1
-    measure("frozen machine to armed", armed_s - frozen_s, "s", limit=300.0)
-    press_works(bench)
+    took_s = is_bitten(bench, bench.panel.freeze_machine, limit_s=300.0)
+    measure("frozen machine to armed", took_s, "s", limit=300.0)
 
 
 @needs(Can.KERNEL_PANIC)

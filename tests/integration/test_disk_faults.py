@@ -6,22 +6,11 @@ from dataclasses import replace
 
 import pytest
 from rigs.disk import MemoryDisk, dead, full, read_only
-from rigs.journals import FOLDER, SMALL, Bench, HandClock, troubles
+from rigs.journals import FOLDER, SMALL, Bench, HandClock, again, troubles
 
 from firmware.core.facts import NotStored, ReportsDropped, Stored, Trouble, TroubleOver
 
 RANDOM_REGION = 2**40
-
-
-@pytest.fixture
-def disk():
-    return MemoryDisk()
-
-
-def again(disk, **more):
-    bench = Bench(disk.calls(), **more)
-    bench.settle()
-    return bench
 
 
 def seeded(disk, alarms=6, events=4):

@@ -8,8 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from rigs.disk import MemoryDisk, dead
-from rigs.journals import SMALL, Bench, HandClock, make_mark, make_report, troubles
+from rigs.disk import dead
+from rigs.journals import SMALL, Bench, HandClock, again, make_mark, make_report, troubles
 
 from firmware.adapters.journal import DONE_MAX, Journal
 from firmware.adapters.journal_lock import JournalInUseError
@@ -25,21 +25,8 @@ TINY = JournalConfig(alarm_kib=16, event_kib=32)
 
 
 @pytest.fixture
-def disk():
-    return MemoryDisk()
-
-
-@pytest.fixture
 def bench(disk):
-    bench = Bench(disk.calls())
-    bench.settle()
-    return bench
-
-
-def again(disk, config=SMALL):
-    bench = Bench(disk.calls(), config=config)
-    bench.settle()
-    return bench
+    return again(disk)
 
 
 # ---- alarms
@@ -148,7 +135,7 @@ def test_alarms_survive_many_laps_of_the_ring(disk):
         bench.finish(bench.alarm(text="x" * 60))
         bench.wait(0.3)
     assert not bench.of(NotStored)
-    recovery = again(disk, TINY).recovery
+    recovery = again(disk, config=TINY).recovery
     assert recovery.reports[0] == kept
     assert recovery.marks == (mark,)
     assert len(recovery.reports) < 8
@@ -177,7 +164,7 @@ def test_a_full_ring_refuses_the_newest_tells_why_and_keeps_the_rest(disk):
     assert "journal.alarm_kib" in fact.why
     assert [trouble.source for trouble in bench.of(Trouble)] == ["journal"]
     assert len(stored) > 40
-    assert again(disk, TINY).recovery.reports == tuple(stored)
+    assert again(disk, config=TINY).recovery.reports == tuple(stored)
 
 
 def test_a_refused_alarm_is_stored_late_when_room_comes(disk):
@@ -189,7 +176,7 @@ def test_a_refused_alarm_is_stored_late_when_room_comes(disk):
     bench.wait(5)
     assert Stored(stored[-1].id) in bench.facts
     assert bench.facts[-1] == TroubleOver("journal")
-    assert stored[-1] in again(disk, TINY).recovery.reports
+    assert stored[-1] in again(disk, config=TINY).recovery.reports
 
 
 def test_the_trouble_of_a_full_ring_ends_though_the_refused_alarm_was_delivered_from_memory(disk):
@@ -217,7 +204,7 @@ def test_an_order_that_is_none_of_its_own_is_a_programming_error(bench):
 
 
 def test_nothing_grows_at_run_time(disk):
-    bench = again(disk, TINY)
+    bench = again(disk, config=TINY)
     names = sorted(disk.names)
     sizes = {name: len(disk.content(name)) for name in names}
     for _ in range(300):
@@ -365,10 +352,10 @@ def test_done_shares_the_write_of_the_next_report(disk, bench):
 
 
 def test_so_many_that_are_done_are_written_at_once(disk):
-    bench = again(disk, JournalConfig(alarm_kib=256, event_kib=8192))
+    bench = again(disk, config=JournalConfig(alarm_kib=256, event_kib=8192))
     arrived(bench, DONE_MAX)
     bench.wait(0)
-    assert again(disk, JournalConfig(alarm_kib=256, event_kib=8192)).journal.backlog.take(99) == []
+    assert again(disk, config=JournalConfig(alarm_kib=256, event_kib=8192)).journal.backlog.take(99) == []
 
 
 def test_done_is_written_at_an_orderly_end(disk, bench):
@@ -400,7 +387,7 @@ def test_a_flood_of_events_drops_the_oldest_and_tells_the_exact_run(disk):
         assert (fact.first, fact.last) == (run[0].id, run[-1].id)
         gone += fact.count
     assert bench.journal.backlog.take(999) == reports[gone:]
-    assert again(disk, TINY).journal.backlog.take(999) == reports[gone:]
+    assert again(disk, config=TINY).journal.backlog.take(999) == reports[gone:]
 
 
 def test_events_that_were_done_are_not_told_as_dropped(disk):
@@ -438,11 +425,11 @@ def test_a_gap_is_told_again_after_a_restart_until_its_report_is_stored(disk):
     bench = Bench(disk.calls(), config=TINY)
     bench.settle()
     fact = overflow(bench)
-    later = again(disk, TINY)
+    later = again(disk, config=TINY)
     assert later.of(ReportsDropped) == [fact]
     later.event("JO")
     later.wait(1)
-    assert again(disk, TINY).of(ReportsDropped) == []
+    assert again(disk, config=TINY).of(ReportsDropped) == []
 
 
 def test_a_gap_that_was_told_is_not_part_of_the_next_one(disk):
@@ -453,7 +440,7 @@ def test_a_gap_that_was_told_is_not_part_of_the_next_one(disk):
     bench.wait(1.1)
     bench.facts.clear()
     second = overflow(bench)
-    assert again(disk, TINY).of(ReportsDropped) == [second]
+    assert again(disk, config=TINY).of(ReportsDropped) == [second]
 
 
 def test_an_untold_gap_survives_the_laps_of_the_ring(disk):
@@ -464,13 +451,13 @@ def test_an_untold_gap_survives_the_laps_of_the_ring(disk):
         bench.event()
         bench.journal.backlog.done(report.id for report in bench.journal.backlog.take(99))
         bench.wait(1.1)
-    (told,) = again(disk, TINY).of(ReportsDropped)
+    (told,) = again(disk, config=TINY).of(ReportsDropped)
     assert told.first == first.first
     assert told.count == sum(fact.count for fact in bench.of(ReportsDropped))
 
 
 def test_a_burst_of_events_is_written_in_pieces_between_which_an_alarm_gets_through(disk):
-    bench = again(disk, JournalConfig(alarm_kib=256, event_kib=8192))
+    bench = again(disk, config=JournalConfig(alarm_kib=256, event_kib=8192))
     for _ in range(2000):
         bench.event(text="x" * 100)
     bench.clock.mono_s += 1
@@ -489,7 +476,7 @@ def test_a_burst_of_events_is_written_in_pieces_between_which_an_alarm_gets_thro
 @pytest.mark.parametrize("sizes", [(32, 64), (64, 32)])
 def test_a_ring_of_another_size_takes_over_what_is_unfinished_and_removes_the_old_files(disk, sizes):
     first, second = (JournalConfig(alarm_kib=size, event_kib=2 * size) for size in sizes)
-    bench = again(disk, first)
+    bench = again(disk, config=first)
     reports = tuple(bench.alarm() for _ in range(5))
     mark = bench.note(reports[0])
     ended = bench.alarm()
@@ -502,7 +489,7 @@ def test_a_ring_of_another_size_takes_over_what_is_unfinished_and_removes_the_ol
     assert later.recovery.epoch == bench.recovery.epoch + 1
     later.wait(5)
     assert not old & set(disk.names)
-    last = again(disk, second)
+    last = again(disk, config=second)
     assert (last.recovery.reports, last.recovery.marks) == (reports, (mark,))
     assert last.journal.backlog.take(99) == events
 

@@ -6,23 +6,12 @@ from dataclasses import replace
 
 import pytest
 from rigs.disk import MemoryDisk
-from rigs.journals import SMALL, UTC_S, Bench, HandClock, troubles
+from rigs.journals import SMALL, UTC_S, Bench, HandClock, again, troubles
 
 from firmware.core.facts import NotStored, Recovered, Stored, TroubleOver
 
 RETRIES_S = 700.0
 """More than the longest pause between two tries to read a file."""
-
-
-@pytest.fixture
-def disk():
-    return MemoryDisk()
-
-
-def again(disk, **more):
-    bench = Bench(disk.calls(), **more)
-    bench.settle()
-    return bench
 
 
 def unreadable(disk, *parts):

@@ -9,6 +9,8 @@ import stat
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
+import pytest
+
 from firmware.adapters.ring_files import Disk
 
 if TYPE_CHECKING:
@@ -242,6 +244,12 @@ class MemoryDisk:
     def _listdir(self, path: str) -> list[str]:
         self._ask("listdir", path)
         return sorted(name[len(path) + 1 :] for name in self.names if name.startswith(f"{path}/"))
+
+
+@pytest.fixture
+def disk() -> MemoryDisk:
+    """A disk with nothing on it."""
+    return MemoryDisk()
 
 
 def read_only(call: str, path: str) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from firmware.adapters.journal import Journal, Recovery
 from firmware.adapters.ring_files import REAL, Disk
@@ -15,6 +15,8 @@ from hal.types import Instant
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from rigs.disk import MemoryDisk
 
 UTC_S = 1_790_000_000.0
 SMALL = JournalConfig(alarm_kib=32, event_kib=64)
@@ -107,6 +109,13 @@ class Bench:
     def of(self, kind: type) -> list:
         """Facts of a kind that were posted."""
         return [fact for fact in self.facts if isinstance(fact, kind)]
+
+
+def again(disk: MemoryDisk, **more: Any) -> Bench:
+    """The journal opened on what a disk holds, with all done that it then wants to do at once."""
+    bench = Bench(disk.calls(), **more)
+    bench.settle()
+    return bench
 
 
 def make_report(epoch: int, seq: int, code: str = "PA", text: str = "", **more: object) -> Report:

@@ -3,7 +3,6 @@ import random
 from pathlib import Path
 
 import pytest
-from rigs.disk import MemoryDisk
 
 from firmware.adapters.ring import Layout, Ring
 from firmware.adapters.ring_format import HEADER_SIZE, NO_KEY, Draft, Kind
@@ -11,11 +10,6 @@ from firmware.adapters.ring_reader import layouts, read_ring
 
 FOLDER = Path("/state/ring")
 LAYOUT = Layout("r", 4, 1024)
-
-
-@pytest.fixture
-def disk():
-    return MemoryDisk()
 
 
 def opened(disk, layout=LAYOUT):
