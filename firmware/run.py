@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING
 
 from firmware.adapters.journal_lock import JournalInUseError
 from firmware.adapters.mqtt_pipe import MqttPipe
-from firmware.app import App, MakeMedia, Parts, board_spec
+from firmware.adapters.ring_files import REAL
+from firmware.app import App, Parts, board_spec
 from firmware.config_file import ConfigError, load, parse
 from firmware.core.chinese import chinese
 from firmware.core.effects import Progress, Store
@@ -33,11 +34,14 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable
 
+    from firmware.adapters.media_link import ChildProcess
+    from firmware.adapters.ring_files import Disk
     from firmware.config import Config
     from firmware.core.effects import Effect
     from firmware.core.facts import Fact
     from firmware.worker import Actor
     from hal.board import Board
+    from hal.ports import Clock
 
 log = logging.getLogger(__name__)
 
@@ -154,18 +158,7 @@ class Process:
         self._out = Teller(STDOUT, "steps", '{"dropped": {count}}') if args.json_steps else None
         clock = SystemClock()
         self._board = open_board(board_spec(config, work_dir(config.panel.state_dir)), clock=clock)
-        media_spec = MediaSpec.of(config, 0)
-        parts = Parts(
-            board=self._board,
-            clock=clock,
-            crew=lambda post: Threads(clock, post),
-            pipe=lambda path: MqttPipe(path, config.panel.id, clock),
-            media=self._media(clock) if media_spec.has_sources else None,
-            random01=random.random,
-            random53=lambda: secrets.randbits(53),
-            watch=steps(self._out) if self._out else _ignore,
-        )
-        self._app = App(config, parts)
+        self._app = compose(config, self._board, clock, watch=steps(self._out) if self._out else _ignore)
         if complaint:
             self._app.inbox.post(Trouble("configuration", complaint))
 
@@ -199,24 +192,11 @@ class Process:
         self._app.inbox.close()
 
     def _stop(self) -> None:
-        """Stop, and decide on meanwhile: a press while the media child ends its files is an alarm like any other."""
         self._stopping.set()
         log.info("stopping")
-        ender = threading.Thread(target=self._app.stop, name="stop")
-        ender.start()
-        while ender.is_alive():
-            self._app.owner.step(STOP_STEP_S)
+        stop(self._app)
         if self._out:
             self._out.stop()
-
-    def _media(self, clock: SystemClock) -> MakeMedia:
-        def link(epoch: int, post: Callable[[Fact], None]) -> tuple[Actor, Callable[[int, float], None]]:
-            from firmware.adapters.media_link import MediaLink  # noqa: PLC0415 - a booth without sources needs none
-
-            made = MediaLink(MediaSpec.of(self._config, epoch), clock=clock, post=post)
-            return made, made.wait
-
-        return link
 
     def _helper(self, work: Callable[[], None]) -> None:
         threading.Thread(target=work, name=work.__name__, daemon=True).start()
@@ -242,6 +222,57 @@ class Process:
             if answer:
                 log.warning("%s", answer)
         self._app.inbox.close()  # whoever played the hardware is gone: no simulated booth outlives its player
+
+
+def compose(
+    config: Config,
+    board: Board,
+    clock: Clock,
+    *,
+    watch: Callable[[Effect], None],
+    disk: Disk = REAL,
+    spawn: Callable[[], ChildProcess] | None = None,
+) -> App:
+    """Put a panel together that runs in real time, in this process.
+
+    Args:
+        config: What it runs.
+        board: What it guards with.
+        clock: The one clock of everything.
+        watch: Sees every effect after it was handed on.
+        disk: What the journal asks of the operating system.
+        spawn: Starts the media child; None: as a panel does.
+
+    Raises:
+        JournalInUseError: A panel lives in the same folder.
+    """
+
+    def media(epoch: int, post: Callable[[Fact], None]) -> tuple[Actor, Callable[[int, float], None]]:
+        from firmware.adapters.media_link import MediaLink, OsChild  # noqa: PLC0415 - without sources there is none
+
+        made = MediaLink(MediaSpec.of(config, epoch), clock=clock, post=post, spawn=spawn or OsChild)
+        return made, made.wait
+
+    parts = Parts(
+        board=board,
+        clock=clock,
+        crew=lambda post: Threads(clock, post),
+        pipe=lambda path: MqttPipe(path, config.panel.id, clock),
+        media=media if MediaSpec.of(config, 0).has_sources else None,
+        random01=random.random,
+        random53=lambda: secrets.randbits(53),
+        watch=watch,
+        disk=disk,
+    )
+    return App(config, parts)
+
+
+def stop(app: App) -> None:
+    """Stop, and decide on meanwhile: a press while the media child ends its files is an alarm like any other."""
+    ender = threading.Thread(target=app.stop, name="stop")
+    ender.start()
+    while ender.is_alive():
+        app.owner.step(STOP_STEP_S)
 
 
 def work_dir(state_dir: Path) -> Path:

@@ -14,8 +14,6 @@ import json
 import logging
 import os
 import pathlib
-import random
-import secrets
 import signal
 import socket
 import subprocess
@@ -27,12 +25,9 @@ from typing import TYPE_CHECKING, Any
 from hil.mock_bench.world import World, load
 
 from firmware import config_file, run
-from firmware.adapters.media_link import MediaLink, OsChild
-from firmware.adapters.mqtt_pipe import MqttPipe
+from firmware.adapters.media_link import OsChild
 from firmware.adapters.ring_files import REAL, Disk
-from firmware.app import App, Parts, board_spec
-from firmware.media.spec import MediaSpec
-from firmware.worker import Threads
+from firmware.app import board_spec
 from hal.board import open_board
 from hal.clock import SystemClock
 from hal.mock.gpio_loop import MockLoop
@@ -119,20 +114,13 @@ class Booth:
         board = open_board(board_spec(parsed, run.work_dir(parsed.panel.state_dir)), clock=self._clock)
         self._board = dataclasses.replace(board, watchdog=self._watchdog)
         self._become(load(world))
-        sources = MediaSpec.of(parsed, 0).has_sources
-        self._app = App(
+        self._app = run.compose(
             parsed,
-            Parts(
-                board=self._board,
-                clock=self._clock,
-                crew=lambda post: Threads(self._clock, post),
-                pipe=lambda path: MqttPipe(path, parsed.panel.id, self._clock),
-                media=(lambda epoch, post: self._media(MediaSpec.of(parsed, epoch), post)) if sources else None,
-                random01=random.random,
-                random53=lambda: secrets.randbits(53),
-                watch=run.steps(self),
-                disk=self._disk.calls(),
-            ),
+            self._board,
+            self._clock,
+            watch=run.steps(self),
+            disk=self._disk.calls(),
+            spawn=lambda: BenchChild(self._world),
         )
 
     def run(self) -> None:
@@ -144,15 +132,8 @@ class Booth:
             threading.Thread(target=work, name=work.__name__, daemon=True).start()
         self._app.owner.run()
         self._stopping.set()
-        ender = threading.Thread(target=self._app.stop, name="stop")
-        ender.start()
-        while ender.is_alive():
-            self._app.owner.step(run.STOP_STEP_S)
+        run.stop(self._app)
         self._watchdog.close()
-
-    def _media(self, spec: MediaSpec, post: Callable[..., None]) -> tuple[Any, Callable[[int, float], None]]:
-        link = MediaLink(spec, clock=self._clock, post=post, spawn=lambda: BenchChild(self._world))
-        return link, link.wait
 
     def say(self, line: str) -> None:
         """Hand on a step of an alarm."""
