@@ -15,6 +15,7 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from firmware.adapters import names
 from firmware.adapters.journal_lock import JournalInUseError
 from firmware.adapters.mqtt_pipe import MqttPipe
 from firmware.adapters.ring_files import REAL
@@ -253,6 +254,7 @@ def compose(
         made = MediaLink(MediaSpec.of(config, epoch), clock=clock, post=post, spawn=spawn or OsChild)
         return made, made.wait
 
+    names.keep_in(config.panel.state_dir)
     parts = Parts(
         board=board,
         clock=clock,

@@ -6,7 +6,12 @@ import logging
 import queue
 import socket
 import threading
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from firmware.adapters.address_book import FILE, AddressBook
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 log = logging.getLogger(__name__)
 
@@ -23,8 +28,25 @@ class OutboundError(OSError):
     """No connection, for a reason that lies on this machine; the message is for the technician."""
 
 
+class _Kept:
+    """The one address book of this process, as the system's resolver is one; nothing is kept until `keep_in`."""
+
+    book: AddressBook | None = None
+
+
+def keep_in(folder: Path) -> None:
+    """Know names from before the start, and keep what they are from now on.
+
+    Args:
+        folder: The panel's state.
+    """
+    _Kept.book = AddressBook(folder / FILE)
+
+
 class Names:
     """The addresses of one host.
+
+    Those that it had when it was last connected to are known from the start, if `keep_in` was told where.
 
     Args:
         host: Name or address.
@@ -42,7 +64,8 @@ class Names:
         self._port = port
         self._literal = as_address(host, port)
         self._found: list[Address] = []
-        self._known: list[Address] = []
+        self._book = _Kept.book if self._literal is None else None
+        self._known = self._from_before()
         self._answers: queue.SimpleQueue[list[Address] | None] = queue.SimpleQueue()
         self._asking: threading.Thread | None = None
 
@@ -73,6 +96,16 @@ class Names:
         """This one of the addresses took the connection: it is the first to be called if they must be used again."""
         others = self._found or self._known
         self._known = [address, *(other for other in others if other != address)]
+        if self._book is not None:
+            kept = self._book.of(self._host, self._port)
+            # Of several addresses that are right one is enough.
+            stays = any((family, target[0]) == (address[0], kept) for family, target in self._found)
+            self._book.keep(self._host, self._port, kept if stays else address[1][0])
+
+    def _from_before(self) -> list[Address]:
+        kept = "" if self._book is None else self._book.of(self._host, self._port)
+        address = as_address(kept, self._port) if kept else None
+        return [] if address is None else [address]
 
     def _tell(self, notice: str) -> None:
         if notice and notice != self.notice:

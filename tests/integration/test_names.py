@@ -11,12 +11,15 @@ import time
 import pytest
 from rigs.dc09 import DialRig, Scripted, say
 from rigs.netns import Machine
+from rigs.panel import Desk, PanelProcess, panel_toml
 from rigs.schema import Tap
 from rigs.uplink import UplinkRig
 
 from firmware.adapters import names
+from firmware.adapters.address_book import FILE
 from firmware.adapters.names import Names, OutboundError
 from firmware.core.facts import Brokered, PathDown, PathUp, Receipt, Trouble, TroubleOver
+from firmware.wire.sign import load_key
 
 HOST = "broker.gatebooth.test"
 
@@ -204,3 +207,32 @@ def test_a_real_name_server_that_falls_silent(tmp_path):
     asker.kill()
     asker.wait()
     machine.close()
+
+
+OWN_HOSTS = ("unshare", "-m", "sh", "-c", 'mount --bind "$0" /etc/hosts && exec "$@"')
+
+
+def test_a_panel_that_starts_with_a_dead_name_server_after_a_power_cut_alarms_over_the_address_of_before(
+    tmp_path, broker
+):
+    Machine().close()  # skips without root
+    hosts, servers = tmp_path / "hosts", tmp_path / "resolv.conf"
+    hosts.write_text(f"127.0.0.1 localhost {HOST}\n")
+    servers.write_text("nameserver 192.0.2.1\n")  # RFC 5737: nobody is there
+    toml = panel_toml(tmp_path, broker.port).replace('host = "127.0.0.1"', f'host = "{HOST}"')
+    booth = PanelProcess(tmp_path, toml).inside(*OWN_HOSTS, str(hosts)).start()
+    desk = Desk("110", broker.port, key=load_key(tmp_path / "110.key"), panel_key=load_key(tmp_path / "panel.key"))
+    try:
+        booth.click()
+        booth.step("received", "110")
+        written = time.monotonic() + 10
+        while not (tmp_path / "state" / FILE).exists():  # on a thread of its own: an alarm does not wait for it
+            assert time.monotonic() < written
+        booth.kill()
+        booth.inside(*OWN_RESOLV_CONF, str(servers)).start()
+        booth.click()
+        booth.step("received", "110")
+        assert "the address from before is used, 127.0.0.1" in booth.errors
+    finally:
+        booth.stop()
+        desk.close()
