@@ -39,6 +39,7 @@ class ReportClient(SturdyClient):
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self.on_answer: Callable[[int, int], None] | None = None
+        self._no_properties = b"\0" if self._protocol == MQTTv5 else b""
         self._gathered = bytearray()
         self._buffer = b""
         self._at = 0
@@ -56,16 +57,18 @@ class ReportClient(SturdyClient):
             The packet identity that `on_answer` will be called with.
         """
         mid, name = self._mid_generate(), topic.encode()
-        tail = mid.to_bytes(2, "big") + (b"\0" if self._protocol == MQTTv5 else b"")
-        out = self._gathered
-        out.append(_PUBLISH_QOS_1 | retain)
-        self._pack_remaining_length(out, 2 + len(name) + len(tail) + len(payload))
-        out += len(name).to_bytes(2, "big")
-        out += name
-        out += tail
-        out += payload
+        size = 2 + len(name) + 2 + len(self._no_properties) + len(payload)
+        self._gathered += b"%c%b%b%b%b%b%b" % (
+            _PUBLISH_QOS_1 | retain,
+            _variable(size),
+            len(name).to_bytes(2, "big"),
+            name,
+            mid.to_bytes(2, "big"),
+            self._no_properties,
+            payload,
+        )
         if not more:
-            self._gathered = bytearray()
+            out, self._gathered = self._gathered, bytearray()
             self._packet_queue(_PUBLISH_QOS_1, out, mid, 1)
         return mid
 
@@ -75,21 +78,24 @@ class ReportClient(SturdyClient):
         return self._at < len(self._buffer)
 
     def _sock_recv(self, bufsize: int) -> bytes:
-        if self._at >= len(self._buffer):
+        """What paho reads of the socket: between two packets it never sees the PUBACKs that lie there whole."""
+        if not self.has_unread:
             self._buffer, self._at = super()._sock_recv(CHUNK), 0
+        if not self._in_packet["command"] and self._take_answers() and not self.has_unread:
+            raise BlockingIOError
         start, self._at = self._at, self._at + bufsize
         return self._buffer[start : self._at]
 
-    def _packet_read(self) -> MQTTErrorCode:
-        """A PUBACK that lies there whole is taken at once; all else goes paho's way."""
-        at, buffer = self._at, self._buffer
-        if at + 1 < len(buffer) and buffer[at] == _PUBACK and not self._in_packet["command"]:
-            start, end = at + 2, at + 2 + buffer[at + 1]
-            if start + _MID <= end <= len(buffer) and buffer[at + 1] < _MORE:
-                self._at = end
-                self._answered(buffer[start:end])
-                return MQTTErrorCode.MQTT_ERR_SUCCESS
-        return super()._packet_read()
+    def _take_answers(self) -> bool:
+        """Whether there were any."""
+        buffer, before = self._buffer, self._at
+        while (start := self._at + 2) <= len(buffer) and buffer[start - 2] == _PUBACK and buffer[start - 1] < _MORE:
+            end = start + buffer[start - 1]
+            if not start + _MID <= end <= len(buffer):
+                break
+            self._at = end
+            self._answered(buffer[start:end])
+        return self._at > before
 
     def _handle_pubackcomp(self, cmd: Literal["PUBACK", "PUBCOMP"]) -> MQTTErrorCode:
         packet = self._in_packet["packet"]
@@ -102,3 +108,10 @@ class ReportClient(SturdyClient):
         if self.on_answer is not None:
             reason = packet[_REASON - 1] if len(packet) >= _REASON else 0
             self.on_answer(int.from_bytes(packet[:_MID], "big"), reason)
+
+
+def _variable(number: int) -> bytes:
+    """A variable byte integer (MQTT 5, 1.5.5)."""
+    if number < _MORE:
+        return bytes((number,))
+    return bytes((number % _MORE | _MORE,)) + _variable(number // _MORE)

@@ -97,6 +97,45 @@ def test_a_full_socket_keeps_the_rest_for_later():
         assert not peer.client.want_write()
 
 
+def test_a_batch_that_the_socket_takes_in_parts_arrives_whole_and_in_order():
+    with Peer() as peer, Peer() as whole:
+        whole.client._sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
+        peer.client._sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        for one in (peer, whole):
+            for number in range(12):
+                one.client.send("t", bytes((number,)) * 5000, retain=False, more=number < 11)
+        assert peer.client.want_write(), "the batch fits in the socket: nothing is proven"
+        peer.client.send("t", b"an alarm", retain=False, more=False)
+        got = b""
+        while peer.client.want_write():
+            got += peer.far.recv(1 << 20)
+            peer.client.loop_write()
+        got += peer.far.recv(1 << 20)
+        batch = whole.far.recv(1 << 20)
+        assert got[: len(batch)] == batch
+        assert got.endswith(b"an alarm")
+
+
+def test_a_link_that_dies_in_the_middle_of_a_batch_is_noticed_by_the_next_read():
+    with Peer() as peer:
+        peer.client._sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        for number in range(12):
+            peer.client.send("t", bytes(5000), retain=False, more=number < 11)
+        peer.far.sendall(puback(1))
+        peer.far.close()
+        reads = [peer.client.loop_read() for _ in range(3)]
+        assert any(reads), "nobody heard that the link died"
+
+
+def test_answers_before_the_end_are_told():
+    with Peer() as peer:
+        peer.far.sendall(puback(2) + puback(1))
+        peer.far.close()
+        assert peer.client.loop_read() == 0
+        assert peer.client.loop_read() != 0
+        assert peer.answers == [(2, 0), (1, 0)]
+
+
 def test_every_form_of_a_puback_is_told():
     forms = [puback(1), puback(2, 0), puback(3, 0x10), puback(4, 0x87, b""), puback(5, 0x97, REASON_STRING)]
     with Peer() as peer:
