@@ -22,7 +22,7 @@ from firmware.wire.command import CommandGate, CommandRefused, encode_result
 from firmware.wire.fields import WireError
 from firmware.wire.health import encode_gone, encode_health
 from firmware.wire.receipt import decode_receipt
-from firmware.wire.report import encode_report
+from firmware.wire.report import encode_report, fixed_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from firmware.config import PathConfig
     from firmware.core.facts import Fact
     from firmware.core.link import Item
-    from firmware.core.report import Report
-    from firmware.wire.report import Site
+    from firmware.core.report import Report, ReportId
+    from firmware.wire.report import Fixed, Site
     from hal.ports import Clock
     from hal.types import Instant
 
@@ -88,6 +88,8 @@ class Uplink(PathActor[PipeEvent]):
         self._receivers = receivers
         self._backlog = backlog
         self._leads = backlog is not None
+        self._prepared: dict[ReportId, Fixed] = {}
+        self._arrived: list[ReportId] = []
         self._heart = Heart(panel_id, epoch, config.name, panel_key)
         self._pipe = pipe
         self._random01 = random01
@@ -140,9 +142,9 @@ class Uplink(PathActor[PipeEvent]):
 
     def _lead(self, order: Lead) -> None:
         """Take over faults and status reports, or give back what this path holds of them."""
-        if self._leads and not order.leading and self._backlog is not None:
+        if not order.leading:
             self.link.forget_events()
-            self._backlog.give_back()
+            self._give_back()
         self._leads = order.leading
         if self.link.state is State.UP:
             self._heart.hurry(self._clock.now().mono_s)
@@ -192,8 +194,7 @@ class Uplink(PathActor[PipeEvent]):
     def _lost(self, why: str, *, overdue: bool = False, closed: bool = False) -> None:
         self.link.lost(self._clock.now().mono_s, self._random01(), overdue=overdue)
         self._heart.rest()
-        if self._leads and self._backlog is not None:  # a resting path holds nothing of it: another one leads
-            self._backlog.give_back()
+        self._give_back()
         self._tell_down(why, closed=closed)
 
     def _ready(self, event: Ready) -> None:
@@ -211,12 +212,12 @@ class Uplink(PathActor[PipeEvent]):
 
     def _on(self, event: PipeEvent) -> None:
         match event:
+            case Answered():
+                self._answered(event)
             case Welcomed():
                 self.link.welcomed(self._clock.now().mono_s)
             case Ready():
                 self._ready(event)
-            case Answered():
-                self._answered(event)
             case Incoming():
                 self._incoming(event)
             case Lost():
@@ -239,8 +240,8 @@ class Uplink(PathActor[PipeEvent]):
                 assert_never(item)
 
     def _event_answered(self, report: Report, event: Answered, *, accepted: bool) -> None:
-        if accepted and self._backlog is not None:
-            self._backlog.done((report.id,))
+        if accepted:
+            self._arrived.append(report.id)
         if not report.covert:  # what a silent alarm brought must change nothing that shows
             self._stand("receiver", "" if accepted else self._refused(report, event).why)
 
@@ -298,24 +299,47 @@ class Uplink(PathActor[PipeEvent]):
                 together = after is not None and isinstance(out.item, Event)  # an alarm waits for nothing
                 self._pipe.publish(out.token, letter, more=together)
                 out = after
-            hungry = self.link.appetite() if self._leads else 0
-            reports = self._backlog.take(hungry) if hungry and self._backlog is not None else []
-            if not reports:
+            if not self._feed():
                 return
-            self.link.feed(reports)
+
+    def _feed(self) -> bool:
+        """Settle with the backlog and take more of it, to be sent when the broker has answered; False for nothing."""
+        if self._backlog is None:
+            return False
+        self._settle(self._backlog)
+        hungry = self.link.appetite() if self._leads else 0
+        reports = self._backlog.take(hungry) if hungry else []
+        self._prepared.update((report.id, fixed_text(report, self._site)) for report in reports)
+        self.link.feed(reports)
+        return bool(reports)
+
+    def _settle(self, backlog: Backlog) -> None:
+        if self._arrived:
+            arrived, self._arrived = self._arrived, []
+            backlog.done(arrived)
+
+    def _give_back(self) -> None:
+        """Hold nothing of the backlog any more. A path that does not lead holds nothing: another one leads."""
+        self._prepared.clear()
+        if self._leads and self._backlog is not None:
+            self._settle(self._backlog)
+            self._backlog.give_back()
 
     def _letter(self, item: Item, now: Instant) -> Letter:
         match item:
+            case Event(report):
+                return self._report(report, 1, now)
             case Alarm(report, attempt):
                 self._heart.carry(report, self._receivers)
                 return self._report(report, attempt, now)
-            case Event(report):
-                return self._report(report, 1, now)
             case Note():
                 return Letter(item.topic, item.payload, item.retain)
             case _:
                 assert_never(item)
 
     def _report(self, report: Report, attempt: int, now: Instant) -> Letter:
-        payload = encode_report(report, site=self._site, now=now, epoch=self._epoch, attempt=attempt, key=self._key)
+        fixed = self._prepared.pop(report.id, None)
+        payload = encode_report(
+            report, site=self._site, now=now, epoch=self._epoch, attempt=attempt, key=self._key, fixed=fixed
+        )
         return Letter(topics.report(self._panel, report.cls), payload)

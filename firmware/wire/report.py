@@ -6,7 +6,7 @@ import functools
 import re
 from dataclasses import dataclass
 from json.encoder import encode_basestring as _quote
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from firmware.core.codes import CODES, ReportClass
 from firmware.core.report import SEQ_MAX, ReportId
@@ -116,7 +116,30 @@ class ReceivedReport:
         return None
 
 
-def encode_report(report: Report, *, site: Site, now: Instant, epoch: int, attempt: int, key: bytes | None) -> bytes:
+class Fixed(NamedTuple):
+    """What of a report's canonical text does not depend on when it is sent: the three runs of keys between the rest."""
+
+    cid_to_incident: bytes
+    panel_to_raised: bytes
+    seq_to_zone: bytes
+
+
+def fixed_text(report: Report, site: Site) -> Fixed:
+    """The greater part of a report's text, for who has the time to write it before the report may go."""
+    ident = report.id
+    code, event, qualifier, rest = _constant_parts(report.code, site)
+    incident = "null" if report.incident is None else _quote(str(report.incident))
+    return Fixed(
+        f'{code},"covert":{_BOOL[report.covert]},"detail":{_detail(report.detail)},"drill":{_BOOL[report.drill]},'
+        f'"epoch":{ident.epoch},{event},"id":{_quote(str(ident))},"incident":{incident}'.encode(),
+        f'"panel":{_quote(ident.panel)},{qualifier},"raised":{{{_stamp(report.raised)}}}'.encode(),
+        b'"seq":%d,%b,"zone":%b' % (ident.seq, rest, _quote(report.zone).encode()),
+    )
+
+
+def encode_report(
+    report: Report, *, site: Site, now: Instant, epoch: int, attempt: int, key: bytes | None, fixed: Fixed | None = None
+) -> bytes:
     """The payload of a report sent now.
 
     The canonical text is written by hand, key by key in its order, in half of the time that a JSON writer takes: every
@@ -131,19 +154,15 @@ def encode_report(report: Report, *, site: Site, now: Instant, epoch: int, attem
         epoch: The panel's present epoch; the age of an older epoch's report cannot come from the monotonic clock.
         attempt: 1 for the first time on this path.
         key: Signs the report, if the panel has one.
+        fixed: Its `fixed_text`, if that is at hand.
     """
-    ident, raised, age_ms = report.id, report.raised, _age_ms(report, now, epoch)
-    code, event, qualifier, rest = _constant_parts(report.code, site)
-    incident = "null" if report.incident is None else _quote(str(report.incident))
-    late = age_ms == AGE_UNKNOWN or age_ms > LATE_MS
-    text = (
-        f'{{"age_ms":{age_ms},"attempt":{attempt},{code},"covert":{_BOOL[report.covert]},'
-        f'"detail":{_detail(report.detail)},"drill":{_BOOL[report.drill]},"epoch":{ident.epoch},{event},'
-        f'"id":{_quote(str(ident))},"incident":{incident},"late":{_BOOL[late]},"panel":{_quote(ident.panel)},'
-        f'{qualifier},"raised":{{{_stamp(raised)}}},"sent":{{"epoch":{epoch},{_stamp(now)}}},"seq":{ident.seq},'
-        f'{rest},"zone":{_quote(report.zone)}}}'
-    )
-    return seal_text(text.encode("utf-8"), key)
+    first, second, third = fixed or fixed_text(report, site)
+    age_ms = _age_ms(report, now, epoch)
+    late = _BOOL[age_ms == AGE_UNKNOWN or age_ms > LATE_MS].encode()
+    text = b'{"age_ms":%d,"attempt":%d,%b,"late":%b,%b,"sent":{"epoch":%d,%b},%b}' % (
+        age_ms, attempt, first, late, second, epoch, _stamp(now).encode(), third
+    )  # fmt: skip
+    return seal_text(text, key)
 
 
 def decode_report(payload: bytes, key: bytes | None) -> ReceivedReport:
@@ -218,7 +237,7 @@ def _stamp(moment: Instant) -> str:
 
 
 @functools.lru_cache(maxsize=128)
-def _constant_parts(code: str, site: Site) -> tuple[str, str, str, str]:
+def _constant_parts(code: str, site: Site) -> tuple[str, str, str, bytes]:
     kind = CODES[code]
     words = {
         "name": clean(site.name, TEXT_MAX),
@@ -230,7 +249,7 @@ def _constant_parts(code: str, site: Site) -> tuple[str, str, str, str]:
         f'"cid":{kind.cid},"class":{_quote(kind.cls.value)},"code":{_quote(kind.sia)}',
         f'"event":{_quote(kind.en)}',
         f'"qualifier":{_RESTORE if kind.restore else _NEW}',
-        f'"site":{write(words)},"v":1',
+        f'"site":{write(words)},"v":1'.encode(),
     )
 
 

@@ -420,6 +420,40 @@ def test_a_silent_event_that_goes_through_ends_no_trouble_that_shows():
     assert rig.facts[-1] == TroubleOver("path main receiver")
 
 
+def drained(count):
+    """A rig with a backlog of so many events, the first of them answered for and the window full."""
+    backlog = ListBacklog()
+    rig = Rig(backlog=backlog).up()
+    answer_beats(rig)
+    backlog.add([Report(ReportId("p", 3, seq), "RR", rig.clock.now()) for seq in range(1, count + 1)])
+    rig.uplink.handle(Wake())
+    rig.say(Answered(rig.pipe.sent[-1][0], 0, ""))
+    return rig, backlog
+
+
+def test_answers_in_any_order_count_for_their_own_reports():
+    rig, backlog = drained(8)
+    under_way = rig.pipe.sent[1:]
+    rig.say(*[Answered(token, 0, "") for token, _ in reversed(under_way[3:])])
+    rig.say(Answered(under_way[1][0], 0, ""))
+    assert sorted(ident.seq for ident in backlog.finished) == [1, 3, 5, 6, 7, 8]
+
+
+def test_what_was_answered_for_before_the_link_died_in_a_batch_is_done_and_the_rest_waits_again():
+    rig, backlog = drained(9)
+    tokens = [token for token, _ in rig.pipe.sent[1:]]
+    rig.say(Answered(tokens[2], 0, ""), Answered(tokens[0], 0, ""), Lost("path main: lost"))
+    assert [ident.seq for ident in backlog.finished] == [1, 4, 2]
+    assert [report.id.seq for report in backlog.take(100)] == [3, 5, 6, 7, 8, 9]
+
+
+def test_what_waited_written_tells_its_age_when_it_is_sent():
+    rig, _ = drained(60)
+    rig.clock.mono_s += 1.5
+    rig.say(*[Answered(token, 0, "") for token, _ in rig.pipe.sent[1:]])
+    assert decode_report(rig.pipe.sent[-1][1].payload, None).age_ms == 1500
+
+
 def test_a_path_that_no_longer_leads_gives_its_reports_back_for_another_to_take():
     backlog = ListBacklog()
     rig = Rig(backlog=backlog).up()

@@ -17,7 +17,7 @@ from firmware.wire.command import decode_result, encode_result
 from firmware.wire.fields import UNPRINTABLE, WireError
 from firmware.wire.health import decode_health, encode_gone, encode_health
 from firmware.wire.receipt import decode_receipt, encode_receipt
-from firmware.wire.report import DETAIL_TEXT_MAX, Site, decode_report, encode_report
+from firmware.wire.report import DETAIL_TEXT_MAX, Site, decode_report, encode_report, fixed_text
 from firmware.wire.sign import canonical
 from hal.types import Instant
 
@@ -63,6 +63,8 @@ def changed(payload: bytes, **changes: object) -> bytes:
 @given(report=reports, now=instants, epoch=st.integers(0, SEQ_MAX), attempt=st.integers(1, SEQ_MAX))
 def test_what_a_report_says_is_read_again(report, now, epoch, attempt):
     payload = encode_report(report, site=SITE, now=now, epoch=epoch, attempt=attempt, key=KEY)
+    fixed = fixed_text(report, SITE)
+    assert encode_report(report, site=SITE, now=now, epoch=epoch, attempt=attempt, key=KEY, fixed=fixed) == payload
 
     schema.check("report", json.loads(payload))
     assert payload.startswith(canonical(json.loads(payload))[:-1])
