@@ -43,7 +43,9 @@ EVENTS_HZ = 1000.0
 EVENTS_BURST = 8
 """Events that may follow each other without a pause."""
 BRISK_S = 0.5
-"""An event answered within this time lets one more be under way; one answered after `SLOW_S` halves their number."""
+"""A report answered within this time lets one more event be under way, or as many as would be answered within it one
+after another if each took as long: so no slow link has more in front of an alarm. One answered after `SLOW_S` halves
+their number."""
 SLOW_S = 1.0
 
 
@@ -284,8 +286,12 @@ class Link:
         self._count[type(out.item)] -= 1
         if now - out.sent_s < ANSWER_S / 2:
             self._patience = 1.0
-        if isinstance(out.item, Event):
-            self._answered(out.item, now - out.sent_s, now, accepted=accepted)
+        if not accepted:
+            self._refused(out.item, now)
+        elif not isinstance(out.item, Note):
+            self._learn(now - out.sent_s)
+            if isinstance(out.item, Event):
+                self._refused_s = 0.0
         return out.item
 
     def next_deadline(self) -> float:
@@ -372,15 +378,18 @@ class Link:
         self._alarms = {item.report.id: item for item in flying if isinstance(item, Alarm)} | self._alarms
         self._notes = {item.key: item for item in flying if isinstance(item, Note)} | self._notes
 
-    def _answered(self, event: Event, took_s: float, now: float, *, accepted: bool) -> None:
-        if not accepted:
-            self._events.append(event)  # behind the others: what this one is refused for need not stop them
-            if not self._paused:
-                self._refused_s = min(max(2 * self._refused_s, REFUSED_FIRST_S), REFUSED_CAP_S)
-                self._resume_s = now + self._refused_s
+    def _refused(self, item: Item, now: float) -> None:
+        if not isinstance(item, Event):
             return
-        self._refused_s = 0.0
+        self._events.append(item)  # behind the others: what this one is refused for need not stop them
+        if not self._paused:
+            self._refused_s = min(max(2 * self._refused_s, REFUSED_FIRST_S), REFUSED_CAP_S)
+            self._resume_s = now + self._refused_s
+
+    def _learn(self, took_s: float) -> None:
+        """How many events may be under way, from the time that one report took."""
         if took_s <= BRISK_S:
-            self._pace = min(self._pace + 1, WINDOW_MAX)
+            in_turn = int(BRISK_S / max(took_s, BRISK_S / WINDOW_MAX))
+            self._pace = min(max(self._pace + 1, in_turn), WINDOW_MAX)
         elif took_s > SLOW_S:
             self._pace = max(1, self._pace // 2)

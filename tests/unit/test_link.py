@@ -11,6 +11,7 @@ from firmware.core.link import (
     ANSWER_S,
     MOVES,
     NOTES_MAX,
+    SLOW_S,
     Alarm,
     Due,
     Event,
@@ -168,13 +169,58 @@ def test_what_waits_is_bounded():
 # ── events ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_events_begin_one_at_a_time_and_grow_while_the_broker_is_brisk():
+def grown(took_s: float, item: str = "event") -> int:
+    """How many events are sent at once when one report before them, alone under way, was answered so late."""
+    link = up()
+    if item == "event":
+        link.feed([report(90, "RR")])
+    else:
+        link.alarm(report(90), 1, 0.0)
+    (first,) = pull_all(link)
+    link.acked(first.token, took_s, accepted=True)
+    link.feed(report(seq, "RR") for seq in range(24))
+    return len(pull_all(link, took_s))
+
+
+def test_events_begin_one_at_a_time():
     link = up()
     assert link.appetite() == 24
     link.feed(report(seq, "RR") for seq in range(12))
-    (first,) = pull_all(link)
-    link.acked(first.token, 0.01, accepted=True)
-    assert len(pull_all(link, 0.01)) == 2
+    assert len(pull_all(link)) == 1
+
+
+@pytest.mark.parametrize("item", ["event", "alarm"])
+@pytest.mark.parametrize(
+    ("took_s", "after"), [(0.0, 12), (0.01, 12), (0.041, 12), (0.1, 5), (0.168, 2), (0.3, 2), (0.6, 1), (2.0, 1)]
+)
+def test_as_many_follow_one_report_as_even_a_slow_link_would_carry_in_half_a_second(took_s, after, item):
+    assert grown(took_s, item) == after
+
+
+def test_a_note_is_too_short_to_teach_what_a_link_carries():
+    link = up()
+    link.note(Note("beat", "t", b""))
+    (beat,) = pull_all(link)
+    link.acked(beat.token, 0.01, accepted=True)
+    link.feed(report(seq, "RR") for seq in range(12))
+    assert len(pull_all(link, 0.01)) == 1
+
+
+@pytest.mark.parametrize("round_trip_s", [0.04, 0.3])
+@pytest.mark.parametrize("bits_s", [9_600, 64_000, 256_000])
+def test_no_alarm_stands_behind_more_than_a_second_of_events_on_a_narrow_link(bits_s, round_trip_s):
+    link, now, free_s, worst_s = up(), 0.0, 0.0, 0.0
+    each_s = 8 * 1024 / bits_s
+    answers: list[tuple[float, int]] = []
+    while now < 30.0:
+        link.feed(report(len(answers) + seq, "RR") for seq in range(link.appetite()))
+        for out in pull_all(link, now):
+            free_s = max(free_s, now) + each_s
+            answers.append((free_s + round_trip_s, out.token))
+        worst_s = max(worst_s, free_s - now)  # what an alarm of this moment waits for
+        now, token = answers.pop(0)
+        link.acked(token, now, accepted=True)
+    assert worst_s <= max(SLOW_S, each_s)
 
 
 def overdue_after(link, now):
