@@ -17,8 +17,8 @@ from firmware.mqtt import SturdyClient
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-CHUNK = 64 * 1024
-"""Bytes of one read."""
+CHUNK = 4096
+"""Bytes of one read: also how many answers, at most, are heard at once before anything else is looked at."""
 _PUBLISH_QOS_1, _PUBACK = 0x32, 0x40
 """First bytes (MQTT 5, 2.1.2)."""
 _MORE = 0x80
