@@ -363,7 +363,8 @@ class _Chip:
             if self._pins is None or self._pins.gone:
                 with _installed("a pin", "board"):
                     from hal.pi.pins import Pins, open_pins  # noqa: PLC0415 - loads gpiozero
-                self._pins = open_pins(self._work_dir) if self._factory is None else Pins(self._factory)
+                device = None if self._pins is None else self._pins.device
+                self._pins = open_pins(self._work_dir, device) if self._factory is None else Pins(self._factory)
             return self._pins
 
     def close(self) -> None:

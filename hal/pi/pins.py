@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+CHIPS = Path("/sys/bus/gpio/devices")
+"""The kernel's list of chips."""
+
 
 class Pins:
     """One opening of a GPIO chip: gpiozero's factory and the errors that its library raises.
@@ -32,17 +35,20 @@ class Pins:
     Args:
         factory: gpiozero's factory, as its MockFactory in a test; its pins get guarded against exceptions in callbacks.
         library_errors: What the library below gpiozero raises.
+        device: Where the chip sits, as the kernel has it, whatever number it bears; None when nobody knows.
 
     Attributes:
         factory: The same.
+        device: The same.
         errors: What any operation on a pin may raise.
 
     Synchronization: any thread.
     """
 
-    def __init__(self, factory: Any, *library_errors: type[Exception]) -> None:
+    def __init__(self, factory: Any, *library_errors: type[Exception], device: Path | None = None) -> None:
         factory.pin_class = _guarded(factory.pin_class)
         self.factory = factory
+        self.device = device
         self.errors: tuple[type[Exception], ...] = (gpiozero.GPIOZeroError, OSError, *library_errors)
         self._using = threading.RLock()
         self._gone = False
@@ -99,24 +105,41 @@ class Pins:
                 self.factory.close()
 
 
-def open_pins(work_dir: Path) -> Pins:
+def open_pins(work_dir: Path, device: Path | None = None) -> Pins:
     """Open the board's GPIO chip by lgpio.
 
     Args:
         work_dir: Writable folder for the FIFO through which lgpio reports edges.
+        device: Where a chip sits that was open before: it may have come back under another number (a kernel before 6.9
+            never gives the number of one away whose lines were in use when it went). None: the board's usual number.
 
     Raises:
         DeviceLost: This machine has no such chip, or may not use it.
     """
     lgpio = _import_lgpio(work_dir)
+    number = None if device is None else _number(device)
     try:
         from gpiozero.pins.lgpio import LGPIOFactory  # noqa: PLC0415 - imports lgpio, which needs its folder first
 
-        return Pins(LGPIOFactory(), lgpio.error)
+        factory = LGPIOFactory(number)
     except (gpiozero.GPIOZeroError, OSError, lgpio.error) as error:
         raise DeviceLost(
             f"the GPIO chip cannot be opened: {error}; is this a Raspberry Pi, and is the user in the group gpio?"
         ) from error
+    return Pins(factory, lgpio.error, device=_device(CHIPS / f"gpiochip{factory.chip}"))
+
+
+def _device(chip: Path) -> Path | None:
+    """What a chip is part of, which stays the same when its number does not."""
+    return chip.resolve().parent if chip.exists() else None
+
+
+def _number(device: Path) -> int:
+    """The number that a device's chip bears now."""
+    for chip in CHIPS.glob("gpiochip*"):
+        if _device(chip) == device:
+            return int(chip.name.removeprefix("gpiochip"))
+    raise DeviceLost("the GPIO chip is gone")
 
 
 def _import_lgpio(work_dir: Path) -> Any:

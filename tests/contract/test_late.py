@@ -294,10 +294,23 @@ def test_the_corpse_of_a_chip_is_given_back_at_once_or_the_kernel_numbers_the_re
     assert not lgpio.chip.held
 
 
+def test_a_chip_that_returns_under_another_number_is_found_where_it_sits(lgpio):
+    # A kernel before 6.9 never gives the number of a chip away whose lines were in use when it went.
+    booth = Rig(lgpio.board, lgpio.clock)
+    lgpio.vanish()
+    booth.run(1)
+    lgpio.chip.come_back(number=3)
+    booth.run(RETRY_S[-1])
+    lgpio.press()
+    lgpio.release()
+    assert booth.inputs.lost == ()
+    assert booth.told("booth-button") == [LoopState.ALARM, LoopState.NORMAL]
+
+
 def test_whoever_still_holds_the_old_chip_does_not_read_the_new_ones_lines(lgpio):
     # lgpio gives the new chip the old one's number, and claims what is read unclaimed: without a pull-up, a press.
     lgpio.vanish()
-    with pytest.raises(DeviceLost, match="the GPIO chip cannot be opened"):
+    with pytest.raises(DeviceLost, match="the GPIO chip is gone"):
         lgpio.board.outputs["siren"].set(on=True)
     lgpio.come_back()
     lgpio.board.outputs["siren"].set(on=True)

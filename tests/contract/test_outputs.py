@@ -1,18 +1,23 @@
 """What every output promises, mock and real alike."""
 
+from pathlib import Path
+
 import pytest
 from rigs import board_outside
 from rigs.pins import wired_factory
 
+from hal.board import BoardSpec, LoopSpec, OutputSpec, open_board
 from hal.clock import SystemClock
 from hal.errors import DeviceLost, PinInUse
 from hal.mock.output import MockOutput
 from hal.pi.output import GpioOutput
 from hal.pi.pins import Pins, open_pins
+from hal.types import LoopState
 
 PIN = 22
-BOARD_LINE = 4
+BOARD_LINE, BOARD_BUTTON = 4, 0
 """Of the eight that the virtual board has."""
+DRIVER = Path("/sys/bus/amba/drivers/pl061_gpio")
 
 
 def open_mock():
@@ -121,3 +126,33 @@ def test_a_pin_that_somebody_else_holds_is_refused():
     with pytest.raises(PinInUse, match=r"output strobe on pin GPIO22.*already in use"):
         GpioOutput("strobe", PIN, pins)
     first.close()
+
+
+@pytest.mark.skipif(not board_outside.PORT.exists(), reason="this is not the virtual board")
+def test_the_board_loses_its_chip_and_goes_on_when_it_is_back_under_another_number(tmp_path_factory):
+    # The last test of this room, for no other finds the chip under its old number again.
+    outside = board_outside.Outside()
+    outside.drive(BOARD_BUTTON, high=True)
+    loops, outputs = (LoopSpec("button", BOARD_BUTTON),), (OutputSpec("siren", BOARD_LINE),)
+    board = open_board(BoardSpec("pi", loops, outputs, work_dir=tmp_path_factory.getbasetemp()))
+    button, siren = board.loops["button"], board.outputs["siren"]
+    edges = []
+    button.watch(edges.append)
+    siren.set(on=True)
+    (chip,) = (path.name for path in DRIVER.glob("*.pl061"))
+    (DRIVER / "unbind").write_text(chip)
+    for ask in (button.read, siren.get, lambda: button.watch(edges.append), lambda: siren.set(on=True)):
+        with pytest.raises(DeviceLost):
+            ask()
+    (DRIVER / "bind").write_text(chip)
+    siren.set(on=True)
+    with pytest.raises(DeviceLost, match="the GPIO chip is gone"):
+        button.read()
+    button.watch(edges.append)
+    seen = [button.read(), siren.get(), outside.level(BOARD_LINE)]
+    outside.drive(BOARD_BUTTON, high=False)
+    seen.append(button.read())
+    board.close()
+    outside.close()
+    assert seen == [LoopState.NORMAL, True, True, LoopState.ALARM]
+    assert LoopState.ALARM not in [edge.state for edge in edges[:-1]]

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
+import shutil
 import struct
 import sys
+import tempfile
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from hal.pi.pins import Pins
 
 CHIP = 0
@@ -38,13 +39,17 @@ class LgpioChip:
         self._modes: dict[int, int] = {}
         self._there = True
         self._births = 0
+        self._number = CHIP
+        self._devices = Path(tempfile.mkdtemp(prefix="chips-", dir=work_dir))
+        mocker.patch("hal.pi.pins.CHIPS", self._devices / "bus")
+        self._list()
         self._handles: dict[int, int] = {}
         self._pins: Pins | None = None
         self.error = ""
         self.deaf = False
         lgpio = _import_lgpio(work_dir)
         for name, stand_in in {
-            "gpiochip_open": lambda chip: self._open(),
+            "gpiochip_open": self._open,
             "gpiochip_close": self._close,
             "gpio_claim_input": lambda handle, gpio, flags=0: self._claim(handle, gpio, flags),
             "gpio_claim_output": self._claim_output,
@@ -81,11 +86,14 @@ class LgpioChip:
         """Unbind the driver: every line is gone, and whoever has the chip open holds a corpse."""
         self._there = False
         self._modes.clear()
+        shutil.rmtree(self._devices / "bus")
 
-    def come_back(self) -> None:
-        """Bind it again."""
+    def come_back(self, number: int = CHIP) -> None:
+        """Bind it again; the kernel may give it another number."""
         self._there = True
         self._births += 1
+        self._number = number
+        self._list()
 
     @property
     def held(self) -> bool:
@@ -112,15 +120,24 @@ class LgpioChip:
         return self._claim(handle, gpio, flags | _ALERT)
 
     def _report(self, gpio: int, level: int) -> None:
-        os.write(self._fifo, struct.pack("QBBBBI", 123_456_789, CHIP, gpio, level, 0, 0))
+        chip = CHIP if gpio == _SENTINEL else self._number
+        os.write(self._fifo, struct.pack("QBBBBI", 123_456_789, chip, gpio, level, 0, 0))
 
-    def _open(self) -> int:
+    def _list(self) -> None:
+        """As /sys/bus/gpio/devices has it."""
+        (self._devices / "bus").mkdir()
+        for number, device in ((self._number, "soc.gpio"), (9, "expander")):
+            (self._devices / device / f"gpiochip{number}").mkdir(parents=True, exist_ok=True)
+            (self._devices / "bus" / f"gpiochip{number}").symlink_to(self._devices / device / f"gpiochip{number}")
+
+    def _open(self, number: int) -> int:
         # While anybody holds the old chip open, the kernel keeps its number and gives the returning one another.
-        if not self._there or any(birth != self._births for birth in self._handles.values()):
+        held = self._number == CHIP and any(birth != self._births for birth in self._handles.values())
+        if not self._there or number != self._number or held:
             raise self._lgpio.error("can not open gpiochip")
-        handle = next(number for number in range(len(self._handles) + 1) if number not in self._handles)
-        self._handles[handle] = self._births
-        return handle
+        place = next(place for place in range(len(self._handles) + 1) if place | number << 16 not in self._handles)
+        self._handles[place | number << 16] = self._births
+        return place | number << 16
 
     def _close(self, handle: int) -> int:
         if self._handles.pop(handle) == self._births:
