@@ -52,10 +52,10 @@ bench: .venv/dev ## measure, and print the table of docs/performance.md
 bench-image: .venv/board ## build the virtual board's image with the panel installed, or find it in the cache
 	@$(WITH_SBIN) PYTHONPATH=tests $(PY) -m hil.virtual.image
 
-hil: bench-image ## press, cut and starve an installed panel on Debian arm64 in QEMU (HIL_ARGS="-k press")
+hil: .venv/board ## press, cut and starve an installed panel on Debian arm64 in QEMU (HIL_ARGS="-k press")
 	@$(call on_the_board,25)
 
-hil-soak: bench-image ## the same with 1000 cuts of the power: hours
+hil-soak: .venv/board ## the same with 1000 cuts of the power: hours
 	@$(call on_the_board,1000)
 
 # 25 cuts of the power are 25 cold starts of an emulated board: a quarter of an hour is no hang.

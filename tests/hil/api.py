@@ -135,8 +135,8 @@ class Button(Protocol):
         """
         ...
 
-    def bounce(self, *, times: int, span_s: float) -> float:
-        """Chatter, `times` visits of `span_s`, then stay pushed; when the contact closed for the first time."""
+    def bounce(self, *, times: int, span_s: float) -> tuple[Touch, ...]:
+        """Chatter, `times` visits of `span_s`, then stay pushed; the visits."""
         ...
 
     def cut(self) -> float:
@@ -315,8 +315,8 @@ class Panel(Protocol):
         """What the whole machine has left; `Can.WHOLE_MACHINE`."""
         ...
 
-    def said(self) -> tuple[Heard, ...]:
-        """Every line of `gatebooth run --json-steps` that got out, those before a power cut too; `Can.STEPS`."""
+    def said(self, after_s: float = 0.0) -> tuple[Heard, ...]:
+        """Lines of `gatebooth run --json-steps` that got out since a moment, before a power cut too; `Can.STEPS`."""
         ...
 
     def bites(self) -> int:

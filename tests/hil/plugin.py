@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 import time
 from typing import TYPE_CHECKING
 
@@ -26,7 +28,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """The two marks of a bench test, and a seed where none was asked for."""
+    """The two marks of a bench test, a seed where none was asked for, and an orderly end when somebody ends the run.
+
+    Brokers, panels and virtual boards belong to fixtures: SIGTERM must let these give them back, as Ctrl-C does.
+    """
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
     if config.option.bench_seed is None:
         config.option.bench_seed = int(time.time())
     config.addinivalue_line("markers", "needs(*abilities): what the bench must be able to do; see hil.api.needs")

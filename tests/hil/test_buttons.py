@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
+import pytest
 from hil.api import BOOTH_BUTTON, FOOT_BAR, LID, Can, needs, panel
 from hil.reading import receipt
 
 HOLD_S = 0.030
 """`debounce_ms` of a zone when nothing else is configured."""
-MARGIN_S = 0.005
-COUNT = 50
+SHORT_S, LONG_S = HOLD_S - 0.005, HOLD_S + 0.005
+"""A visit below the first is a glitch for sure, one above the second a press."""
+COUNT, TRIES = 50, 400
 
 
 def presses_of(desk, after_s):
     """How many presses the panel has reported so far, those that it reports together included."""
     return max((report["detail"]["presses"] for report in desk.reports("PA", after_s)), default=0)
+
+
+def touch_until_sure(button, span_s, every_s, is_sure):
+    """Touch until `COUNT` visits are beyond doubt; all of them, and how many those are."""
+    touches, sure = [], 0
+    while sure < COUNT:
+        if len(touches) >= TRIES:
+            pytest.skip(f"this machine is too busy to judge: of {len(touches)} touches {sure} are beyond doubt")
+        new = button.touch(span_s, times=COUNT - sure, every_s=every_s)
+        touches += new
+        sure += sum(is_sure(touch.span_s, touch.doubt_s) for touch in new)
+    return touches, sure
 
 
 @needs(Can.POWER)
@@ -26,26 +40,31 @@ def test_a_button_held_at_power_on_is_an_alarm(bench, seed):
 
 
 def test_of_fifty_presses_of_sixty_milliseconds_none_is_missed(bench, measure):
-    first, *others = bench.button().touch(0.060, times=COUNT, every_s=0.2)
-    short = sum(touch.span_s - touch.doubt_s < HOLD_S + MARGIN_S for touch in (first, *others))
-    wanted, desk = COUNT - short, bench.house.desk
-    desk.wait_for(lambda _: presses_of(desk, first.at_s) >= wanted, f"{wanted} presses", first.at_s)
-    measure("presses counted of 50", presses_of(desk, first.at_s), "presses", limit=COUNT, in_doubt=short)
+    touches, sure = touch_until_sure(bench.button(), 0.060, 0.2, lambda span_s, doubt_s: span_s - doubt_s > LONG_S)
+    desk, first_s = bench.house.desk, touches[0].at_s
+    desk.wait_for(lambda _: presses_of(desk, first_s) >= sure, f"{sure} presses", first_s)
+    counted = presses_of(desk, first_s)
+    measure("presses of 60 ms missed, of 50", max(0, sure - counted), "presses", limit=0, in_doubt=len(touches) - sure)
+    assert counted <= len(touches)
 
 
 @needs(Can.SHORT_TOUCHES)
 def test_of_fifty_glitches_of_fifteen_milliseconds_none_is_an_alarm_and_all_are_counted(bench, measure):
-    touches = bench.button().touch(0.015, times=COUNT, every_s=0.1)
-    long = sum(touch.span_s + touch.doubt_s > HOLD_S - MARGIN_S for touch in touches)
-    wanted = COUNT - long
+    touches, sure = touch_until_sure(bench.button(), 0.015, 0.1, lambda span_s, doubt_s: span_s + doubt_s < SHORT_S)
+    in_doubt = len(touches) - sure
     bench.button(FOOT_BAR).touch(0.1)  # health is told at once when something else changes
-    health = bench.house.desk.health(lambda health: health["glitches"].get(BOOTH_BUTTON, 0) >= wanted)
-    measure("glitches counted of 50", health["glitches"][BOOTH_BUTTON], "glitches", limit=COUNT, in_doubt=long)
-    assert presses_of(bench.house.desk, touches[0].at_s) <= long
+    health = bench.house.desk.health(lambda health: health["glitches"].get(BOOTH_BUTTON, 0) >= sure)
+    missed = max(0, sure - health["glitches"][BOOTH_BUTTON])
+    alarms = max(0, presses_of(bench.house.desk, touches[0].at_s) - in_doubt)
+    measure("glitches of 15 ms not counted, of 50", missed, "glitches", limit=0, in_doubt=in_doubt)
+    measure("glitches of 15 ms that were alarms, of 50", alarms, "alarms", limit=0, in_doubt=in_doubt)
 
 
 def test_a_bouncing_button_is_one_alarm(bench):
-    began_s = bench.button().bounce(times=6, span_s=0.004)
+    visits = bench.button().bounce(times=6, span_s=0.004)
+    if max(visit.span_s + visit.doubt_s for visit in visits) >= SHORT_S:
+        pytest.skip("this machine is too busy to judge: one of the bounces may have been a press")
+    began_s = visits[0].at_s
     report = bench.house.desk.report("PA", after_s=began_s)
     bench.button().release()
     bench.house.desk.report("PH", after_s=began_s)

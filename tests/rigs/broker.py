@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import random
 import shutil
 import signal
 import socket
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
 READY_S = 10.0
+_given: set[int] = set()
 
 
 @dataclass(frozen=True)
@@ -138,11 +141,16 @@ class Mosquitto:
 
 
 def free_port() -> int:
-    """A TCP port of 127.0.0.1 that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A TCP port of 127.0.0.1 that nobody listens on, given once a process.
+
+    It lies below those that systems give to outgoing connections, so that a broker finds it free after its restart too.
+    """
+    while True:
+        port = random.randrange(20000, 32000)
+        if port not in _given:
+            _given.add(port)
+            with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+                return port
 
 
 def answers(host: str, port: int, timeout_s: float, alive: Callable[[], bool] = lambda: True) -> bool:

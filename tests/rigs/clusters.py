@@ -9,17 +9,15 @@ import contextlib
 import json
 import os
 import pathlib
-import random
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-from rigs.broker import answers
+from rigs.broker import answers, free_port
 from rigs.house import PANELS, RECEIVERS, lets_in, password
 
 if TYPE_CHECKING:
@@ -34,7 +32,6 @@ START_S = 180.0
 SHIPPED, FURTHER = PANELS
 """The panel that the shipped examples have, and one that is added to them as a technician would."""
 USERS = (*PANELS, *(f"desk-{receiver}" for receiver in RECEIVERS))
-_given: set[int] = set()
 
 
 class Node:
@@ -145,18 +142,8 @@ def start(kind: str, folder: pathlib.Path, certificates: Certificates) -> Cluste
     return {"mosquitto": _mosquitto, "nats": _nats, "rabbitmq": _rabbitmq}[kind](folder, certificates)
 
 
-def listening_port() -> int:
-    """A free port below those that systems give to outgoing connections: a node finds it free after its restart too."""
-    while True:
-        port = random.randrange(20000, 32000)
-        if port not in _given:
-            _given.add(port)
-            with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
-                return port
-
-
 def _mosquitto(folder: pathlib.Path, certificates: Certificates) -> Cluster:
-    port, program = listening_port(), _program("mosquitto")
+    port, program = free_port(), _program("mosquitto")
     assert program
     passwords = folder / "passwords"
     passwords.write_text("".join(f"{user}:{password(user)}\n" for user in USERS))
@@ -178,7 +165,7 @@ def _mosquitto(folder: pathlib.Path, certificates: Certificates) -> Cluster:
 def _nats(folder: pathlib.Path, certificates: Certificates) -> Cluster:
     program = _program("nats-server")
     assert program
-    routes = [listening_port() for _ in range(3)]
+    routes = [free_port() for _ in range(3)]
     found = re.search(
         r"^ +\{\n +user: \"school-17\".*?^ {6}\}\n", (DEPLOY / "nats.conf").read_text(), re.MULTILINE | re.DOTALL
     )
@@ -186,12 +173,12 @@ def _nats(folder: pathlib.Path, certificates: Certificates) -> Cluster:
     panel = found[0]
     nodes = []
     for number, route in enumerate(routes, 1):
-        own, port = folder / f"node-{number}", listening_port()
+        own, port = folder / f"node-{number}", free_port()
         own.mkdir()
         swaps = {
             panel: panel + _renamed(panel),
             "server_name: node-1": f"server_name: node-{number}",
-            "127.0.0.1:4222": f"127.0.0.1:{listening_port()}",
+            "127.0.0.1:4222": f"127.0.0.1:{free_port()}",
             "/var/lib/nats": str(own / "store"),
             "20GB": "200MB",
             "0.0.0.0:6222": f"127.0.0.1:{route}",
@@ -205,7 +192,7 @@ def _nats(folder: pathlib.Path, certificates: Certificates) -> Cluster:
 
 
 def _rabbitmq(folder: pathlib.Path, certificates: Certificates) -> Cluster:
-    epmd_port, names = listening_port(), [f"gb{folder.name.replace('-', '')}{number}" for number in (1, 2, 3)]
+    epmd_port, names = free_port(), [f"gb{folder.name.replace('-', '')}{number}" for number in (1, 2, 3)]
     program = _program("epmd")
     assert program
     epmd = Node(folder, [program, "-port", str(epmd_port), "-address", "127.0.0.1"], epmd_port)
@@ -216,7 +203,7 @@ def _rabbitmq(folder: pathlib.Path, certificates: Certificates) -> Cluster:
     definitions.write_text(_definitions())
     nodes = []
     for number, name in enumerate(names, 1):
-        own, port = folder / f"node-{number}", listening_port()
+        own, port = folder / f"node-{number}", free_port()
         own.mkdir()
         swaps = {
             "mqtt.listeners.ssl.default = 8883": f"mqtt.listeners.ssl.default = 127.0.0.1:{port}",
@@ -231,7 +218,7 @@ def _rabbitmq(folder: pathlib.Path, certificates: Certificates) -> Cluster:
             "ERL_EPMD_PORT": str(epmd_port),
             "ERL_EPMD_ADDRESS": "127.0.0.1",
             "RABBITMQ_NODENAME": f"{name}@localhost",
-            "RABBITMQ_DIST_PORT": str(listening_port()),
+            "RABBITMQ_DIST_PORT": str(free_port()),
             "RABBITMQ_CONF_ENV_FILE": str(own / "none"),
             "RABBITMQ_CONFIG_FILE": str(config),
             "RABBITMQ_ADVANCED_CONFIG_FILE": str(own / "none.config"),

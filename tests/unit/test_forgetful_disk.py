@@ -77,6 +77,23 @@ def test_what_a_flush_has_followed_survives_every_cut(disk, how):
     assert (disk.read(1), disk.read(2)) == (NEW, NEW)
 
 
+@pytest.mark.parametrize("how", ["drop", "keep some", "tear"])
+def test_what_is_forced_through_is_not_undone_by_an_older_write(disk, how):
+    for page in range(8):
+        disk.write(page, b"a" * PAGE)
+        disk.write(page, flags=2)
+    disk.cut(how)
+    assert [disk.read(page) for page in range(8)] == [NEW] * 8
+
+
+def test_a_sector_that_is_forced_through_takes_no_neighbour_along(disk):
+    disk.write(1)
+    disk.plugin.pwrite(0, bytearray(b"s" * 512), PAGE, 2)
+    assert disk.read(1) == b"s" * 512 + NEW[512:]
+    disk.cut("drop")
+    assert disk.read(1) == b"s" * 512 + OLD[512:]
+
+
 def test_what_no_flush_has_followed_is_dropped(disk):
     disk.write(1)
     disk.cut("drop")

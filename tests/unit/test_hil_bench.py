@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import pathlib
+import subprocess
+import sys
 
 import pytest
 from hil.table import newest, table
@@ -97,3 +100,100 @@ def test_a_failing_test_says_the_seed_that_plays_it_again(suite):
     result = suite.runpytest("--bench-seed", "23")
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["--bench-seed 23"])
+
+
+SICK = """
+import contextlib
+import pytest
+from hil.api import Setup
+
+class House:
+    def attachments(self):
+        return {"wire.txt": "what passed the broker"}
+
+class Bench:
+    setup, house = Setup(reaches=False), House()
+    def __init__(self, powered):
+        self.powered = powered
+    def begin(self):
+        assert not ARMS_NOT, "the panel was not armed"
+    def attachments(self):
+        assert not SILENT, "the board does not answer"
+        return {"journal.txt": "powered" if self.powered else "off"}
+
+class Stand:
+    name, can, image = "paper", frozenset(), "none"
+    @contextlib.contextmanager
+    def open(self, house, folder, setup):
+        bench = Bench(powered=True)
+        try:
+            yield bench
+        finally:
+            bench.powered = False
+
+@pytest.fixture(scope="session")
+def stand():
+    return Stand()
+
+@pytest.fixture
+def house():
+    return House()
+
+def test_of_the_panel(bench):
+    assert not bench.powered
+
+def test_another():
+    pass
+"""
+
+
+@pytest.mark.parametrize(
+    ("armed", "outcome"), [(True, {"failed": 1}), (False, {"errors": 1})], ids=["fails", "unarmed"]
+)
+@pytest.mark.parametrize("silent", [False, True])
+def test_a_failing_test_attaches_what_there_is_to_see(suite, armed, outcome, silent):
+    suite.makepyfile(f"ARMS_NOT, SILENT = {not armed}, {silent}\n{SICK}")
+    done = suite.runpytest_subprocess("--bench-out", "out")
+    done.assert_outcomes(passed=1, **outcome)
+    seen = {path.name: path.read_text() for path in (suite.path / "out" / "test_of_the_panel").iterdir()}
+    assert seen["wire.txt"] == "what passed the broker"
+    if silent:
+        assert "the board does not answer" in seen["bench-attachments-failed.txt"]
+    else:
+        assert seen["journal.txt"] == "powered"
+
+
+RUN = """
+import threading
+
+import pytest
+
+pytest_plugins = ("hil.plugin",)
+
+
+@pytest.fixture
+def borrowed(pytestconfig):
+    yield pytestconfig.rootpath
+    (pytestconfig.rootpath / "given-back").touch()
+
+
+def test_that_waits(borrowed):
+    print("waiting", flush=True)
+    threading.Event().wait(60)
+"""
+
+
+def test_a_run_that_is_ended_from_outside_gives_back_what_it_holds(tmp_path):
+    (tmp_path / "test_run.py").write_text(RUN)
+    run = subprocess.Popen(
+        [sys.executable, "-m", "pytest", "-s", "-p", "no:cacheprovider", "--rootdir", tmp_path, tmp_path],
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(TESTS)},
+    )
+    assert run.stdout is not None
+    assert any("waiting" in line for line in run.stdout)
+    run.terminate()
+    run.communicate(timeout=60)
+    assert (tmp_path / "given-back").exists()

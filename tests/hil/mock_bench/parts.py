@@ -43,11 +43,11 @@ class MockButton:
         self._bench.line.order(do="touch", loop=self._name, visits=visits)
         return tuple(Touch(began_s + after_s, span) for after_s, span in visits)
 
-    def bounce(self, *, times: int, span_s: float) -> float:
+    def bounce(self, *, times: int, span_s: float) -> tuple[Touch, ...]:
         """Chatter, then stay pushed."""
-        first = self.touch(span_s, times=times, every_s=2 * span_s)[0]
+        visits = self.touch(span_s, times=times, every_s=2 * span_s)
         self.press()
-        return first.at_s
+        return visits
 
     def cut(self) -> float:
         """Cut the wire; the lid has no resistor at its end, so that a cut looks as its alarm does."""
@@ -231,10 +231,10 @@ class MockPanel:
         """There is none of its own."""
         raise AssertionError("the mock bench has no machine; mark the test @needs(Can.WHOLE_MACHINE)")
 
-    def said(self) -> tuple[Heard, ...]:
-        """Every step that it told."""
+    def said(self, after_s: float = 0.0) -> tuple[Heard, ...]:
+        """Steps that it told."""
         with self._line.news:
-            return tuple(self._line.said)
+            return tuple(heard for heard in self._line.said if heard.at_s >= after_s)
 
     def bites(self) -> int:
         """How often the supervisor ended it."""

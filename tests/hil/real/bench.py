@@ -172,11 +172,11 @@ class RealButton:
             touches.append(Touch(began_s, time.monotonic() - began_s))
         return tuple(touches)
 
-    def bounce(self, *, times: int, span_s: float) -> float:
+    def bounce(self, *, times: int, span_s: float) -> tuple[Touch, ...]:
         """Chatter, then stay pushed."""
-        first = self.touch(span_s, times=times, every_s=2 * span_s)[0]
+        visits = self.touch(span_s, times=times, every_s=2 * span_s)
         self.press()
-        return first.at_s
+        return visits
 
     def cut(self) -> float:
         """Part the wires: of a contact that opens this is its alarm; a two-state loop that closes cannot tell it."""
@@ -252,10 +252,10 @@ class RealPanel:
         self._board.start()
         self.wait_armed(after_s=at_s)
 
-    def said(self) -> tuple[Heard, ...]:
+    def said(self, after_s: float = 0.0) -> tuple[Heard, ...]:
         """The panel's own words."""
         assert self._steps is not None, "no cable carries the panel's words; mark the test @needs(Can.STEPS)"
-        return tuple(self._steps.said)
+        return tuple(heard for heard in self._steps.said if heard.at_s >= after_s)
 
 
 class RealClock:

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from hil.whole import Load
 
 STATE_DIR: Final = "/var/lib/gatebooth"
+COLD_S: Final = 150.0
+"""A cold start takes 10 s on a quiet test machine, and a minute beside much other work."""
 SEEN_S: Final = 0.02
 """By then the board has seen an edge, unless it waits for a processor."""
 
@@ -131,11 +133,11 @@ class VirtualButton:
             done.append(Touch(at_s, held_s, self._machine.waited_s() - waited_s))
         return tuple(done)
 
-    def bounce(self, *, times: int, span_s: float) -> float:
+    def bounce(self, *, times: int, span_s: float) -> tuple[Touch, ...]:
         """Chatter, then stay pushed."""
-        first = self.touch(span_s, times=times, every_s=2 * span_s)[0]
+        visits = self.touch(span_s, times=times, every_s=2 * span_s)
         self.press()
-        return first.at_s
+        return visits
 
     def cut(self) -> float:
         """Cut the wire: the line goes up, which only a contact that opens shows."""
@@ -257,7 +259,7 @@ class VirtualPanel:
         self._inside = bench.inside
         self._machine = bench.machine
 
-    def wait_armed(self, timeout_s: float = PATIENCE_S, *, after_s: float = 0.0) -> float:
+    def wait_armed(self, timeout_s: float = COLD_S, *, after_s: float = 0.0) -> float:
         """Await READY."""
         return self._inside.wait_armed(after_s, timeout_s)
 
@@ -298,9 +300,9 @@ class VirtualPanel:
         """The guest's own count."""
         return read_load(self._machine.hand.run(ASK))
 
-    def said(self) -> tuple[Heard, ...]:
-        """Every step that the panel told; a line that a power cut tore says nothing."""
-        told = self._machine.steps.lines()
+    def said(self, after_s: float = 0.0) -> tuple[Heard, ...]:
+        """Steps that the panel told; a line that a power cut tore says nothing."""
+        told = self._machine.steps.lines(after_s)
         return tuple(Heard(at_s, json.loads(line)) for at_s, line in told if line.endswith("}"))
 
     def memory_mib(self) -> float:

@@ -93,6 +93,12 @@ def program() -> str:
     return shutil.which("nbdkit") or shutil.which("nbdkit", path="/usr/sbin:/sbin") or "nbdkit"
 
 
+def has_python_plugin() -> bool:
+    """Whether nbdkit can run the disk."""
+    asked = subprocess.run([program(), "--dump-plugin", "python"], capture_output=True, check=False)
+    return asked.returncode == 0
+
+
 def _plain_environment() -> dict[str, str]:
     # The plugin runs in the Python that nbdkit was built with: another one's settings would only confuse it.
     return {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}

@@ -96,17 +96,12 @@ def pwrite(h: int, buf: bytearray, offset: int, flags: int) -> None:
     data = bytes(buf)
     for page in pages(offset, len(data)):
         begin, end = max(offset, page * PAGE), min(offset + len(data), (page + 1) * PAGE)
-        piece = data[begin - offset : end - offset]
-        if len(piece) < PAGE:
-            whole = bytearray(now(page))
-            whole[begin - page * PAGE : end - page * PAGE] = piece
-            piece = bytes(whole)
+        at, piece = begin - page * PAGE, data[begin - offset : end - offset]
         if flags & nbdkit.FLAG_FUA:
-            durable[page] = piece
-            volatile.pop(page, None)
+            force(page, at, piece)
         else:
-            volatile[page] = piece
-            since_flush.append((page, piece))
+            volatile[page] = spliced(now(page), at, piece)
+            since_flush.append((page, volatile[page]))
 
 
 def zero(h: int, count: int, offset: int, flags: int) -> None:
@@ -129,6 +124,19 @@ def cleanup() -> None:
         Path(settings["dump"]).write_bytes(pickle.dumps(durable))
 
 
+def force(page: int, at: int, piece: bytes) -> None:
+    """Make a part of a page durable: no older write comes back over it at a cut, and its neighbours gain nothing."""
+    durable[page] = spliced(on_medium(page), at, piece)
+    if page in volatile:
+        volatile[page] = spliced(volatile[page], at, piece)
+    since_flush[:] = [(one, spliced(data, at, piece) if one == page else data) for one, data in since_flush]
+
+
+def spliced(whole: bytes, at: int, piece: bytes) -> bytes:
+    """A page with a part of it written anew."""
+    return whole[:at] + piece + whole[at + len(piece) :]
+
+
 def pages(offset: int, count: int) -> range:
     """Numbers of the pages that a request touches."""
     return range(offset // PAGE, (offset + count + PAGE - 1) // PAGE)
@@ -136,8 +144,12 @@ def pages(offset: int, count: int) -> range:
 
 def now(page: int) -> bytes:
     """A page as the machine would read it."""
-    data = volatile.get(page) or durable.get(page)
-    return data if data is not None else os.pread(state["file"], PAGE, page * PAGE).ljust(PAGE, b"\0")
+    return volatile.get(page) or on_medium(page)
+
+
+def on_medium(page: int) -> bytes:
+    """A page as a cut would leave it that keeps nothing."""
+    return durable.get(page) or os.pread(state["file"], PAGE, page * PAGE).ljust(PAGE, b"\0")
 
 
 def complain(offset: int, count: int) -> None:
@@ -168,9 +180,7 @@ def lose_power(how: str, chance: random.Random) -> None:
         if how == "keep some" and chance.random() < 0.5:
             durable[page] = data
         elif how == "tear":
-            old = durable.get(page)
-            if old is None:
-                old = os.pread(state["file"], PAGE, page * PAGE).ljust(PAGE, b"\0")
+            old = on_medium(page)
             sectors = range(0, PAGE, SECTOR)
             durable[page] = b"".join((data if chance.random() < 0.5 else old)[at : at + SECTOR] for at in sectors)
     volatile.clear()

@@ -20,15 +20,16 @@ from typing import IO, TYPE_CHECKING, Final
 from hil.virtual import recipe
 from hil.virtual.boot import Kernel, make_device_tree, make_initrd
 from hil.virtual.cache import hold, tidy
-from hil.virtual.debian import Apt
+from hil.virtual.debian import ARCH, Apt, PackagesMissingError
+from hil.virtual.disk import has_python_plugin
 from hil.virtual.tree import add_project, make_base
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 TOOLS: Final = (
-    *("qemu-system-aarch64", "mke2fs", "dtc", "fdtput", "depmod", "modprobe", "cpio", "dpkg-deb", "zstd", "socat"),
-    *(() if os.geteuid() == 0 else ("fakeroot",)),
+    *("qemu-system-aarch64", "nbdkit", "mke2fs", "dtc", "fdtget", "fdtput", "depmod", "modprobe", "cpio", "dpkg-deb"),
+    *("apt-get", "apt-cache", "tar", "zstd", "socat", "setpriv", *(() if os.geteuid() == 0 else ("fakeroot",))),
 )
 BUSYBOX: Final = "busybox-static"
 
@@ -73,7 +74,11 @@ class Image:
 
 def missing_tools() -> str:
     """The programs without which there is no virtual board, or ""."""
-    return ", ".join(name for name in TOOLS if not shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin:/sbin"))
+    path = f"{os.environ['PATH']}:/usr/sbin:/sbin"
+    missing = [name for name in TOOLS if not shutil.which(name, path=path)]
+    if "nbdkit" not in missing and not has_python_plugin():
+        missing.append("nbdkit's plugin for Python")
+    return ", ".join(missing)
 
 
 def build(say: Callable[[str], None]) -> Image:
@@ -173,7 +178,11 @@ def main() -> int:
         print(f"the virtual board needs {missing}; make bench-image installs them on Debian", file=sys.stderr)
         return 1
     began = time.monotonic()
-    image = build(lambda what: print(f"gatebooth: {what}", file=sys.stderr))
+    try:
+        image = build(lambda what: print(f"gatebooth: {what}", file=sys.stderr))
+    except PackagesMissingError as error:
+        print(f"the virtual board needs Debian's packages for {ARCH}: {error}", file=sys.stderr)
+        return 1
     size = image.manifest["disk_mib"]
     print(f"image {image.key}, {size} MiB on disk, {time.monotonic() - began:.1f} s: {image.disk.parent}")
     return 0

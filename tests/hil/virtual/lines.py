@@ -6,6 +6,7 @@ monitor stand still until somebody reads.
 
 from __future__ import annotations
 
+import bisect
 import contextlib
 import threading
 import time
@@ -67,13 +68,15 @@ class SerialLine:
             self._news.wait_for(lambda: self._text.find(wanted, start) >= 0, timeout_s)
             return bytes(self._text[start:])
 
-    def lines(self) -> list[tuple[float, str]]:
-        """Whole lines, each with the moment at which its end came."""
-        found, end = [], 0
+    def lines(self, after_s: float = 0.0) -> list[tuple[float, str]]:
+        """Whole lines, each with the moment at which its end came, from a moment on."""
+        found = []
         with self._news:
-            times = iter(self._times)
+            first = bisect.bisect_left(self._times, after_s, key=lambda piece: piece[1])
+            end = self._text.rfind(b"\n", 0, self._times[first - 1][0]) + 1 if first else 0
+            times = iter(self._times[first:])
             until, at_s = 0, 0.0
-            for line in bytes(self._text).split(b"\n")[:-1]:
+            for line in bytes(self._text[end:]).split(b"\n")[:-1]:
                 end += len(line) + 1
                 while until < end:
                     until, at_s = next(times)

@@ -74,6 +74,7 @@ class Machine:
         self._monitor: Monitor | None = None
         self._pins: PinLines | None = None
         self._hand: Hand | None = None
+        self._waits_ns: dict[Path, int] = {}
 
     @property
     def on(self) -> bool:
@@ -120,14 +121,17 @@ class Machine:
         return time.monotonic()
 
     def waited_s(self) -> float:
-        """How long its threads have stood in line for a processor of the test machine, taken together.
+        """How long its threads have stood in line for a processor of the test machine together; never less than before.
 
         Raises:
-            FileNotFoundError: The test machine's kernel does not count that.
+            AssertionError: The test machine's kernel does not count that.
         """
         assert self._process is not None, "the virtual board is off"
-        counts = Path(f"/proc/{self._process.pid}/task").glob("*/schedstat")
-        return sum(int(count.read_text().split()[1]) for count in counts) / 1e9
+        for count in Path(f"/proc/{self._process.pid}/task").glob("*/schedstat"):
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # a thread that ended meanwhile
+                self._waits_ns[count] = int(count.read_text().split()[1])
+        assert self._waits_ns, "this kernel has no /proc/…/schedstat"
+        return sum(self._waits_ns.values()) / 1e9
 
     def plug(self, *, in_: bool) -> None:
         """Put the network cable in or out, now or at the next power-on."""

@@ -65,8 +65,10 @@ def _boot_and_save(image: Image, target: Snapshot) -> None:
         machine.save(work / "state")
         machine.cut()
         disk.close()
-        shutil.copy(work / "layer", target.layer)
-        shutil.copy(work / "state", target.state)
+        for made, kept in ((work / "layer", target.layer), (work / "state", target.state)):
+            fresh = kept.with_suffix(".new")
+            shutil.copy(made, fresh)
+            fresh.rename(kept)  # what has its name in the cache is whole
     finally:
         machine.cut()
         disk.close()

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 from hil.api import LID, BenchMissingError, Can
 from hil.virtual import snapshot
 from hil.virtual.bench import VirtualBench
-from hil.virtual.disk import ForgetfulDisk, program
+from hil.virtual.debian import ARCH, PackagesMissingError
+from hil.virtual.disk import ForgetfulDisk
 from hil.virtual.image import Image, build, missing_tools
 from hil.virtual.inside import wires
 from hil.virtual.machine import Machine
@@ -76,9 +77,11 @@ def make_stand(_config: object) -> VirtualStand:
     """Build what the cache does not have.
 
     Raises:
-        BenchMissingError: A program is missing.
+        BenchMissingError: A program or a package is missing.
     """
-    missing = [missing_tools(), "" if shutil.which(program()) else "nbdkit"]
-    if any(missing):
-        raise BenchMissingError(f"it needs {', '.join(filter(None, missing))}; make hil installs what Debian has of it")
-    return VirtualStand(build(lambda _what: None))
+    if missing := missing_tools():
+        raise BenchMissingError(f"it needs {missing}; make hil installs what Debian has of it")
+    try:
+        return VirtualStand(build(lambda _what: None))
+    except PackagesMissingError as error:
+        raise BenchMissingError(f"it needs Debian's packages for {ARCH}: {error}") from error
