@@ -202,14 +202,15 @@ def _listen(broker: Mosquitto, tls: ServerTls | None, folder: pathlib.Path) -> s
     """A subscriber that costs the two cores little; returned when it has heard something."""
     program = shutil.which("mosquitto_sub")
     assert program, "mosquitto_sub is not installed (apt-get install mosquitto-clients)"
-    command = [program, "-p", str(broker.port), "-t", "gatebooth/#", "-F", "%t"]
+    there = ["-h", "127.0.0.1", "-p", str(broker.port)]  # the name in the certificate, too
+    command = [program, *there, "-t", "gatebooth/#", "-F", "%t"]
     encryption = ["--cafile", str(tls.ca_file)] if tls else []
     heard = folder / "heard"
     with heard.open("wb") as file:
         listener = subprocess.Popen([*command, *encryption], stdout=file)
     pause = threading.Event()
     while not heard.stat().st_size:
-        word = [program.replace("_sub", "_pub"), "-p", str(broker.port), *encryption, "-t", "gatebooth/x", "-n"]
+        word = [program.replace("_sub", "_pub"), *there, *encryption, "-t", "gatebooth/x", "-n"]
         subprocess.run(word, check=True)
         pause.wait(0.05)
     return listener
