@@ -5,10 +5,12 @@ import threading
 
 import pytest
 from paho.mqtt import client as paho
+from rigs.broker import ServerTls
 from rigs.schema import Tap, check
 from rigs.uplink import DESK_KEY, EPOCH, PANEL, PANEL_KEY, ListBacklog, UplinkRig
 
 from firmware.adapters.backlog import Wake
+from firmware.config import TlsConfig
 from firmware.core.effects import Health, Reply
 from firmware.core.facts import Brokered, Command, PathUp, Receipt, Refused, Trouble, TroubleOver
 from firmware.core.report import Step
@@ -165,6 +167,20 @@ def test_a_silent_alarm_s_event_that_is_refused_tells_nobody_at_the_booth(broker
     rig.expect(Refused)
     rig.stop()
     assert rig.of(Trouble) == []
+
+
+@pytest.mark.parametrize("protocol", ["5", "3.1.1"])
+def test_a_backlog_goes_through_tls_whole_and_once(make_broker, certificates, protocol):
+    broker = make_broker(tls=ServerTls(certificates.ca, certificates.server.cert, certificates.server.key))
+    tap = Tap(broker.host, broker.port, lambda client: client.tls_set(str(certificates.ca)))
+    backlog = ListBacklog()
+    rig = UplinkRig(broker.port, backlog=backlog, tls=TlsConfig(certificates.ca), protocol=protocol)
+    backlog.add([rig.report("RR") for _ in range(300)])
+    rig.start().expect(PathUp)
+    found = tap.wait(lambda found: len(found) >= 300, kind="report")
+    rig.stop()
+    tap.close()
+    assert [packet.body["seq"] for packet in found] == list(range(1, 301))
 
 
 # ── ten thousand events ────────────────────────────────────────────────────────────────────────────────────────────
