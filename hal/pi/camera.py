@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 class PiCamera:
     """A camera at a URL.
 
-    A hung network camera is noticed after about 3 s. A hung V4L2 driver blocks its thread for ever: whoever waits for
-    packets must be in a process that can be killed.
+    A camera that sends nothing more is noticed after about 3 s, on the network and on the board. A driver that hangs in
+    the kernel itself blocks its thread for ever: whoever waits for packets must be in a process that can be killed.
 
     Args:
         name: The camera's name.
@@ -53,6 +53,7 @@ class PiCamera:
         self._clock = clock
         self._container: Any = None
         self._encoder: H264Encoder | None = None
+        self._rate_hz = float(rate_hz)
         self._stamps = _Stamps(0)
 
     @property
@@ -71,7 +72,7 @@ class PiCamera:
         except DeviceLost as error:
             raise DeviceLost(f"camera {self._name} at {error}") from error
         stream = self._container.streams.video[0]
-        rate_hz = float(stream.average_rate or self._wanted[2])
+        rate_hz = self._rate_hz = float(stream.average_rate or self._wanted[2])
         self._stamps = _Stamps(max(1, round(1 / rate_hz / stream.time_base)))
         context = stream.codec_context
         if context.name in camera_source.PASSED:
@@ -102,7 +103,7 @@ class PiCamera:
             container.close()
 
     def _encoded(self) -> Iterator[Any]:
-        arriving = self._container.demux(self._container.streams.video[0]) if self._container else iter(())
+        arriving = camera_source.arriving(self._container, self._rate_hz) if self._container else iter(())
         while self._container is not None:
             try:
                 packet = next(arriving, None)

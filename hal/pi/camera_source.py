@@ -5,12 +5,15 @@ from __future__ import annotations
 import errno
 import logging
 import time
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import av
 
 from hal.errors import DeviceLost
 from hal.urls import masked
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 log = logging.getLogger(__name__)
 
@@ -22,6 +25,8 @@ _LAST_RESORT_S: Final = 4.0
 """PyAV's own limit of one call, for what the option above does not cover, as a connection that is never refused."""
 _QUICK: Final = {"probesize": "32", "analyzeduration": "0"}
 """Believe the session description and look at no pictures: opens in 0.2 s instead of 2 s (measured)."""
+_NO_WAITING: Final = f"+{av.container.Flags.non_block.value}"
+"""By number: FFmpeg has a name for this flag in its own code alone."""
 
 # The first that fits counts: the last is the root of the first two.
 _MEANINGS: Final[tuple[tuple[tuple[type[Exception], ...], str], ...]] = (
@@ -76,7 +81,8 @@ def open_v4l2(path: str, width: int, height: int, rate_hz: int) -> Any:
     Raises:
         DeviceLost: No such device, or it is no camera, or another program holds it. The message has no camera name.
     """
-    size = {"video_size": f"{width}x{height}", "framerate": str(rate_hz)}
+    # A driver that is waited for waits for ever when its camera hangs: `arriving` waits in its place.
+    size = {"video_size": f"{width}x{height}", "framerate": str(rate_hz), "fflags": _NO_WAITING}
     for pixels in ({"input_format": "h264"}, {"input_format": "mjpeg"}, {}):
         try:
             return _with_pictures(_open(path, format="v4l2", options=size | pixels), path)
@@ -85,6 +91,31 @@ def open_v4l2(path: str, width: int, height: int, rate_hz: int) -> Any:
                 raise
             log.debug("%s does not give %s", path, pixels["input_format"])
     raise AssertionError  # the last round returns or raises
+
+
+def arriving(container: Any, rate_hz: float) -> Iterator[Any]:
+    """Packets of a camera as they come, until the other side hangs up.
+
+    Args:
+        container: What `open_rtsp` or `open_v4l2` gave.
+        rate_hz: Pictures a second: a device that has none yet is asked again after a quarter of one's time.
+
+    Raises:
+        FFmpegError: The stream broke, or a network camera sent nothing for twice PATIENCE_S.
+        TimeoutError: A device had nothing for that long.
+    """
+    last_s = time.monotonic()
+    while True:
+        try:
+            for packet in container.demux(container.streams.video[0]):
+                yield packet
+                last_s = time.monotonic()
+        except BlockingIOError as error:
+            if time.monotonic() - last_s > 2 * PATIENCE_S:
+                raise TimeoutError from error
+        else:
+            return
+        time.sleep(0.25 / rate_hz)
 
 
 def explain(error: Exception, waited_s: float) -> str:
@@ -104,7 +135,7 @@ def explain(error: Exception, waited_s: float) -> str:
 
 def explain_end(error: Exception) -> str:
     """What an error in a running stream means."""
-    if isinstance(error, (av.error.TimeoutError, av.error.ExitError)):
+    if isinstance(error, (TimeoutError, av.error.ExitError)):
         return f"no pictures for {2 * PATIENCE_S:.0f} s; the camera hangs, or the network to it is down"
     return f"no more pictures: {_explain_number(error)}"
 
