@@ -120,8 +120,8 @@ none at all
     一个也没有
 {} refuses {} Hz, mono, 16 bit: {}; its own rate is {} Hz; set that rate, or free the device where another program holds it
     {} 不支持 {} Hz 单声道 16 位：{}；它自己的采样率是 {} Hz；请设成它，或关掉占用设备的程序
-{} takes no sound: {}
-    {} 放不出声音：{}
+{} takes no sound for {} s; is it unplugged, or does it hang?
+    {} {} 秒没有放出声音；是被拔掉了，还是停滞了？
 the sound library hangs; is the device unplugged?
     声音程序库停滞；设备被拔掉了吗？
 no sound for half a second: is it unplugged? It is opened again

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import math
+import queue
 from typing import TYPE_CHECKING, Any, Final
 
 import pyaudio
@@ -25,6 +26,11 @@ log = logging.getLogger(__name__)
 
 ALIVE_S: Final = 0.5
 """Oldest block that still counts as sound: 25 blocks of 20 ms; PortAudio itself goes on believing in a hung device."""
+
+AHEAD_BLOCKS: Final = 3
+"""Blocks that wait to be played, besides those that the device itself has in hand."""
+HUNG_S: Final = 2.0
+"""A device that plays takes a block every 20 ms; it may begin late, by 1.5 s on some sound servers."""
 
 
 class PiMicrophone:
@@ -87,9 +93,11 @@ class PiMicrophone:
 
 
 class PiLoudspeaker:
-    """A loudspeaker through PortAudio, in blocking mode; the device is opened by the first block.
+    """A loudspeaker through PortAudio, in callback mode; the device is opened by the first block.
 
-    After `DeviceLost` the next block looks for the device anew.
+    PortAudio's blocking mode waits for ever for a device that was pulled out (seen with ALSA's loopback card). Here the
+    library fetches the blocks; a device for which it fetches none for HUNG_S is lost. After `DeviceLost` the next block
+    looks for the device anew.
 
     Args:
         device: The device's name or a part of it.
@@ -102,6 +110,8 @@ class PiLoudspeaker:
         self._device = device
         self._rate_hz = rate_hz
         self._handles: tuple[Any, Any] | None = None
+        self._rest = bytearray()
+        self._waiting: queue.Queue[bytes] = queue.Queue(AHEAD_BLOCKS)
         self._closed = False
 
     @property
@@ -110,21 +120,23 @@ class PiLoudspeaker:
         return self._rate_hz
 
     def write(self, block: AudioBlock) -> None:
-        """Play a block; returns when the device has taken it, which a hung device never does."""
+        """Play a block; returns when it is among the next to be played. The device itself takes 20 ms at a time."""
         if self._closed:
             raise DeviceLost(f"loudspeaker {self._device!r} is closed")
         if block.rate_hz != self._rate_hz:
             raise ValueError(f"a block of {block.rate_hz} Hz for loudspeaker {self._device!r} of {self._rate_hz} Hz")
-        if self._handles is None:
-            self._handles = sound_library.open_stream("loudspeaker", self._device, self._rate_hz, None)
+        self._rest += block.pcm
+        size = 2 * (self._rate_hz // sound_library.BLOCKS_A_SECOND)
         try:
-            self._handles[1].write(block.pcm)
-        except OSError as error:
+            while len(self._rest) >= size:
+                self._put(bytes(self._rest[:size]))
+                del self._rest[:size]
+        except DeviceLost:
             self._release()
-            raise DeviceLost(f"loudspeaker {self._device!r} takes no sound: {error.strerror or error}") from error
+            raise
 
     def close(self) -> None:
-        """Give the device back."""
+        """Give the device back; what was not played is not heard."""
         self._closed = True
         self._release()
 
@@ -132,3 +144,22 @@ class PiLoudspeaker:
         handles, self._handles = self._handles, None
         if handles is not None:
             sound_library.release(*handles)
+        self._waiting = queue.Queue(AHEAD_BLOCKS)
+        self._rest.clear()
+
+    def _put(self, pcm: bytes) -> None:
+        try:
+            self._waiting.put(pcm, timeout=HUNG_S)
+        except queue.Full:
+            raise DeviceLost(
+                f"loudspeaker {self._device!r} takes no sound for {HUNG_S} s; is it unplugged, or does it hang?"
+            ) from None
+        if self._handles is None:
+            self._handles = sound_library.open_stream("loudspeaker", self._device, self._rate_hz, self._fetch)
+
+    def _fetch(self, _pcm: None, frames: int, _times: object, _status: int) -> tuple[bytes, int]:
+        try:
+            # The writer is often just about to bring the next.
+            return self._waiting.get(timeout=frames / self._rate_hz), pyaudio.paContinue
+        except queue.Empty:
+            return bytes(2 * frames), pyaudio.paContinue
