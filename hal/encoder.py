@@ -41,7 +41,9 @@ class H264Encoder:
             "preset": "ultrafast",
             "tune": "zerolatency",
             "crf": str(crf),
-            "x264-params": "scenecut=0",
+            # One quantizer for all. x264 would spend more bits on a keyframe after still pictures, by their number: the
+            # same picture would not come out the same, and a camera that shows it for ever would look alive.
+            "x264-params": "scenecut=0:qcomp=1",
         }
         # Without this flag the parameter sets would be known only after the first picture.
         self._context.flags |= av.codec.context.Flags.global_header

@@ -2,15 +2,19 @@
 
 import errno
 import itertools
+import random
 from fractions import Fraction
 
 import av
 import pytest
 
+from firmware.media.codecs import FfmpegCodecs
 from hal.board import CameraSpec, open_camera
 from hal.clock import SystemClock
+from hal.encoder import H264Encoder
 from hal.errors import DeviceLost
 from hal.pi.camera import _Stamps
+from hal.types import VideoFormat
 
 REAL_OPEN = av.open
 
@@ -140,3 +144,25 @@ def test_packets_without_a_time_get_one_from_their_neighbours(given, stamped):
     packets = [packet for number, pts in enumerate(given) for packet in stamps.stamp(Coded(pts), number)]
     assert [packet.pts for packet in packets] == stamped
     assert [packet.mono_s for packet in packets] == list(range(len(given)))
+
+
+def test_a_picture_that_stands_gives_equal_keyframes_however_many_pictures_are_lost_between_them():
+    chance = random.Random(1)
+    encoder = H264Encoder(320, 180, Fraction(1, 15), 15)
+    frame = av.VideoFrame(320, 180, "yuv420p")
+    for plane in frame.planes:
+        wide = plane.line_size
+        plane.update(bytes(16 + 200 * ((at % wide // 16 + at // wide // 16) % 2) for at in range(plane.buffer_size)))
+    keyframes = []
+    for number in (number for number in range(300) if chance.random() > 0.3):
+        frame.pts, frame.time_base = number, Fraction(1, 15)
+        keyframes += [bytes(packet) for packet in encoder.encode(frame) if packet.is_keyframe]
+    assert len(keyframes) >= 6
+    # The first of all has nothing before it that says how much it may cost.
+    assert len({look(keyframe, encoder.extradata) for keyframe in keyframes[1:]}) == 1
+
+
+def look(keyframe, extradata):
+    decoder = FfmpegCodecs().still(VideoFormat("h264", 320, 180, Fraction(1, 15), extradata))
+    decoder.feed(keyframe)
+    return decoder.sight().digest
