@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import statistics
 import time
 
+import av
 import pytest
 from hil.api import Can, needs, panel
 from hil.reading import evidence, receipt, release_and_reset
@@ -80,6 +82,47 @@ def test_dropped_buffers_leave_gaps_and_no_broken_evidence(bench):
     evidence(bench, "clip", pressed_s)
     sealed = seal(bench)
     assert sealed["missing"] == []
+
+
+WIDTH, HEIGHT, FIELD = 320, 180, 20
+LUMA_LIMIT = 4.0
+"""Of 255, for the mean of a field's inner pixels: what H.264 and JPEG may change (1.7 was seen)."""
+
+
+def field(column, row):
+    """The grey of a field of the chosen picture; its neighbours are far from it."""
+    return 40 + (column * 53 + row * 97 + column * row * 7) % 180
+
+
+def inner_means(path):
+    """The mean luma of each field of a picture, without the edges that a codec rounds."""
+    with av.open(str(path)) as file:
+        # A JPEG's luma has the full range, a camera's has not.
+        frame = next(file.decode(video=0)).reformat(format="yuv420p", dst_color_range="MPEG")
+    assert (frame.width, frame.height) == (WIDTH, HEIGHT)
+    plane, stride = bytes(frame.planes[0]), frame.planes[0].line_size
+    inner = range(4, FIELD - 4)
+    return {
+        (column, row): statistics.fmean(
+            plane[(row * FIELD + y) * stride + column * FIELD + x] for y in inner for x in inner
+        )
+        for column in range(WIDTH // FIELD)
+        for row in range(HEIGHT // FIELD)
+    }
+
+
+@needs(Can.CAMERA_PICTURE)
+@panel(media=True)
+def test_a_chosen_picture_is_what_arrives_as_evidence(bench, measure):
+    luma = bytes(field(x // FIELD, y // FIELD) for y in range(HEIGHT) for x in range(WIDTH))
+    bench.camera.show(luma, WIDTH, HEIGHT)
+    pressed_s = press_arrives(bench)
+    # The first may still have been taken before the picture had come through.
+    stills = [evidence(bench, "still", pressed_s)]
+    stills.append(evidence(bench, "still", stills[0].at_s + 0.001))
+    means = inner_means(stills[-1]["evidence"])
+    worst = max(abs(mean - field(*place)) for place, mean in means.items())
+    measure("luma of a still against the picture that the camera saw", worst, "of 255", limit=LUMA_LIMIT)
 
 
 @pytest.mark.slow

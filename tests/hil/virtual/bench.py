@@ -13,7 +13,7 @@ from hil.desk import Heard
 from hil.outputs import moments
 from hil.panel_file import buttons
 from hil.virtual import contracts
-from hil.virtual.devices import VirtualCamera, VirtualMicrophone
+from hil.virtual.devices import VirtualCamera, VirtualLoudspeaker, VirtualMicrophone, VirtualSoundCard
 from hil.virtual.disk import WAYS
 from hil.virtual.inside import CGROUP, UNIT, Inside, wires
 from hil.virtual.machine import BOOT_S, LINES
@@ -21,7 +21,6 @@ from hil.whole import ASK, read_load
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from hil.api import Setup
     from hil.house import House
@@ -44,7 +43,7 @@ class VirtualBench:
 
     name = "virtual"
 
-    def __init__(self, house: House, setup: Setup, machine: Machine, disk: ForgetfulDisk, folder: Path) -> None:
+    def __init__(self, house: House, setup: Setup, machine: Machine, disk: ForgetfulDisk) -> None:
         self.setup, self.house, self.machine = setup, house, machine
         self.buttons = buttons(setup, LINES)
         self.inside = Inside(machine)
@@ -54,15 +53,12 @@ class VirtualBench:
         self.panel = VirtualPanel(self)
         self.clock = VirtualClock(self.inside)
         self.disk = VirtualDisk(machine, disk)
-        self.microphone = VirtualMicrophone(machine)
-        self.camera = VirtualCamera(machine, folder)
+        self.sound_card = VirtualSoundCard(machine)
+        self.microphone = VirtualMicrophone(machine, self.sound_card)
+        self.loudspeaker = VirtualLoudspeaker(machine, self.sound_card)
+        self.camera = VirtualCamera(machine)
         self._wires = wires(setup)
         self._config = ""
-
-    @property
-    def loudspeaker(self) -> NoReturn:
-        """The panel plays nothing yet."""
-        raise AssertionError("the virtual bench has no loudspeaker; mark the test @needs(Can.LOUDSPEAKER)")
 
     def begin(self) -> None:
         """Set the clock, which stood still with the machine; install the test's panel and start it."""
@@ -84,7 +80,7 @@ class VirtualBench:
 
     def contract(self, *suites: str) -> str:
         """Run contract suites inside."""
-        return contracts.run(self.machine, suites)
+        return contracts.run(self, suites)
 
     def attachments(self) -> Mapping[str, str]:
         """The guest's journal, its console, the technician's line, QEMU's events, what the pins did."""
@@ -248,7 +244,7 @@ class VirtualPower:
     def on(self) -> float:
         """A cold start."""
         at_s = self._bench.machine.start()
-        self._bench.microphone.power_on()
+        self._bench.sound_card.power_on()
         return at_s
 
 

@@ -15,6 +15,7 @@ from hil.virtual.inside import UNIT
 from hil.virtual.recipe import PROJECT
 
 if TYPE_CHECKING:
+    from hil.virtual.bench import VirtualBench
     from hil.virtual.machine import Machine
 
 PLACE: Final = "/opt/bench/tests"
@@ -23,15 +24,15 @@ LIMIT_S: Final = 120.0
 SETTLE_S: Final = 5.0
 
 
-def run(machine: Machine, suites: tuple[str, ...]) -> str:
+def run(bench: VirtualBench, suites: tuple[str, ...]) -> str:
     """Run them; what pytest printed.
 
     Raises:
         AssertionError: A test failed.
     """
-    hand = machine.hand
+    hand = bench.machine.hand
     hand.put(f"{PLACE}.tar", _packed())
-    answering = threading.Thread(target=_answer, args=(machine,), name="outside", daemon=True)
+    answering = threading.Thread(target=_answer, args=(bench,), name="outside", daemon=True)
     answering.start()
     files = " ".join(f"contract/{name}.py" for name in suites)
     found = f"-o pythonpath='{PLACE} {PLACE}/contract'"
@@ -55,18 +56,27 @@ def _packed() -> bytes:
     return room.getvalue()
 
 
-def _answer(machine: Machine) -> None:
-    port, start = machine.outside, 0
+def _answer(bench: VirtualBench) -> None:
+    port, start = bench.machine.outside, 0
     assert port is not None
     with contextlib.suppress(OSError, ValueError), port.makefile("rb") as orders:
         for line in orders:
             order = json.loads(line)
             if order["do"] == "type":
-                start = machine.cable.length
-            port.sendall(json.dumps({"is": _obey(machine, order, start)}).encode() + b"\n")
+                start = bench.machine.cable.length
+            port.sendall(json.dumps(_obeyed(bench, order, start)).encode() + b"\n")
 
 
-def _obey(machine: Machine, order: dict[str, Any], start: int) -> Any:
+def _obeyed(bench: VirtualBench, order: dict[str, Any], start: int) -> dict[str, Any]:
+    # Without an answer whoever asked inside would wait for ever.
+    try:
+        return {"is": _obey(bench, order, start)}
+    except RefusedError as error:
+        return {"is": None, "error": str(error)}
+
+
+def _obey(bench: VirtualBench, order: dict[str, Any], start: int) -> Any:
+    machine = bench.machine
     match order["do"]:
         case "drive":
             machine.drive(order["line"], high=order["high"])
@@ -76,6 +86,27 @@ def _obey(machine: Machine, order: dict[str, Any], start: int) -> Any:
             machine.cable.send(bytes.fromhex(order["data"]))
         case "shown":
             return machine.cable.wait(bytes.fromhex(order["data"]), start, SETTLE_S).hex()
+        case "camera":
+            getattr(bench.camera, order["what"])()
+        case _:
+            return _sound(bench, order)
+    return None
+
+
+def _sound(bench: VirtualBench, order: dict[str, Any]) -> str | None:
+    match order["do"]:
+        case "play":
+            bench.microphone.play_samples(bytes.fromhex(order["data"]))
+        case "unplug":
+            bench.microphone.unplug()
+        case "replug":
+            bench.microphone.replug()
+        case "hear":
+            return bench.loudspeaker.hear(order["seconds"]).hex()
+        case "listen":
+            bench.loudspeaker.listen()
+        case "heard":
+            return bench.loudspeaker.heard(order["seconds"]).hex()
     return None
 
 

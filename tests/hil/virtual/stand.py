@@ -41,7 +41,7 @@ class VirtualStand:
             *(Can.KILL, Can.SUPERVISOR, Can.STEPS, Can.CONTRACTS, Can.WHOLE_MACHINE),
             *(Can.HARDWARE_WATCHDOG, Can.KERNEL_PANIC, Can.CLOCK, Can.TLS, Can.DISK_FULL, Can.DISK_ERROR),
             *(Can.MICROPHONE, Can.MICROPHONE_UNPLUG, Can.CAMERA, Can.CAMERA_DISCONNECT, Can.CAMERA_DROP),
-            *(Can.CAMERA_STREAM_ERROR, Can.CAMERA_FREEZE),
+            *(Can.CAMERA_STREAM_ERROR, Can.CAMERA_FREEZE, Can.CAMERA_PICTURE, Can.LOUDSPEAKER),
         }
     )
 
@@ -60,7 +60,7 @@ class VirtualStand:
         machine = Machine(self._image, work, disk, house.port)
         for name, line in wires(setup).loops.items():
             machine.levels[line] = name != LID  # pulled up, but a contact that opens for an alarm rests at ground
-        bench = VirtualBench(house, setup, machine, disk, folder)
+        bench = VirtualBench(house, setup, machine, disk)
         try:
             machine.start(self._snapshot.state)
             yield bench
