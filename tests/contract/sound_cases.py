@@ -1,5 +1,9 @@
 """What every microphone and loudspeaker promises: bodies that run here (mock) or in a process of their own (real)."""
 
+import array
+import itertools
+import math
+import statistics
 import threading
 import time
 
@@ -11,6 +15,7 @@ from hal.types import AudioBlock
 
 SOON_S = 5.0
 RATE_HZ = 16000
+SILENCE = b"\0"
 
 
 class Ear:
@@ -128,7 +133,7 @@ MICROPHONE = (
     a_microphone_that_is_not_there_is_lost_at_start,
 )
 
-# Each body takes a bench: loudspeaker(), played(), unplug_speaker().
+# Each body takes a bench: loudspeaker(), listen(), played(), unchanged(), hear(seconds), unplug_speaker()
 
 
 def voice(blocks):
@@ -136,14 +141,22 @@ def voice(blocks):
 
 
 def what_is_written_is_played_unchanged(bench):
-    loudspeaker, blocks = bench.loudspeaker(), voice(25)
+    plays_in_pieces(bench, 640)
+
+
+def blocks_of_any_length_are_played_as_one_sound(bench):
+    plays_in_pieces(bench, 1000)
+
+
+def plays_in_pieces(bench, size):
+    loudspeaker, wanted = bench.loudspeaker(), b"".join(block.pcm for block in voice(25))
+    bench.listen()
     assert loudspeaker.rate_hz == RATE_HZ
-    for block in blocks:
-        loudspeaker.write(block)
-    wanted = b"".join(block.pcm for block in blocks)
+    for start in range(0, len(wanted), size):
+        loudspeaker.write(AudioBlock(wanted[start : start + size], RATE_HZ, 0.0))
     # The device holds back what does not fill its buffer.
-    until(lambda: len(bench.played()) >= len(wanted) // 2)
-    assert bench.played() == wanted[: len(bench.played())]
+    until(lambda: len(bench.played().strip(SILENCE)) >= len(wanted) // 2)
+    assert bench.unchanged(bench.played(), wanted)
     loudspeaker.close()
 
 
@@ -184,8 +197,54 @@ def a_closed_loudspeaker_says_so(bench):
         loudspeaker.write(voice(1)[0])
 
 
+TONE_HZ, TONE_PEAK = 800, 12_000
+HELD_BLOCKS = 10
+"""More than a device holds back before it begins to play."""
+
+
+def a_tone_is_heard_with_its_pitch_and_its_level(bench):
+    loudspeaker, sounds, over = bench.loudspeaker(), threading.Event(), threading.Event()
+    speaking = threading.Thread(target=hum, args=(loudspeaker, sounds, over))
+    speaking.start()
+    try:
+        assert sounds.wait(SOON_S)
+        heard = array.array("h", bench.hear(1.0))
+    finally:
+        over.set()
+        speaking.join()
+        loudspeaker.close()
+    assert len(heard) == RATE_HZ
+    # By pieces: a device that ran dry for a moment has a gap, and is no other tone.
+    pieces = [heard[start : start + RATE_HZ // 50] for start in range(0, RATE_HZ, RATE_HZ // 50)]
+    assert statistics.median(map(pitch_hz, pieces)) == pytest.approx(TONE_HZ, rel=0.07)
+    assert statistics.median(map(level, pieces)) == pytest.approx(TONE_PEAK / math.sqrt(2), rel=0.02)
+
+
+def hum(loudspeaker, sounds, over):
+    size, turn = RATE_HZ // 50, 2 * math.pi * TONE_HZ / RATE_HZ
+    # A block holds sixteen whole waves: each continues the last.
+    pcm = array.array("h", [round(TONE_PEAK * math.sin(turn * at)) for at in range(size)]).tobytes()
+    for number in itertools.count():
+        if over.is_set():
+            return
+        loudspeaker.write(AudioBlock(pcm, RATE_HZ, 0.0))
+        if number == HELD_BLOCKS:
+            sounds.set()
+
+
+def pitch_hz(samples):
+    rising = sum(before < 0 <= after for before, after in itertools.pairwise(samples))
+    return rising * RATE_HZ / len(samples)
+
+
+def level(samples):
+    return math.sqrt(statistics.fmean(sample * sample for sample in samples))
+
+
 LOUDSPEAKER = (
     what_is_written_is_played_unchanged,
+    blocks_of_any_length_are_played_as_one_sound,
+    a_tone_is_heard_with_its_pitch_and_its_level,
     writing_keeps_pace_with_the_sound,
     a_block_of_another_rate_is_refused,
     a_loudspeaker_that_vanishes_is_lost_and_found_again,
@@ -198,3 +257,17 @@ class Bench:
 
     def __init__(self):
         self.clock = SystemClock()
+
+    def listen(self):
+        """Keep what is played from now on, for `played`."""
+
+    def unchanged(self, played, wanted):
+        """Whether it is what was written, and silence before and after."""
+        played = played.strip(SILENCE)
+        return played == wanted[: len(played)]
+
+    def hear(self, seconds):
+        """What the loudspeaker plays from now on, for so long."""
+        start, size = len(self.played()) // 2 * 2, round(seconds * RATE_HZ) * 2
+        until(lambda: len(self.played()) >= start + size)
+        return self.played()[start:][:size]

@@ -1,4 +1,4 @@
-"""What every camera promises: the test picture, and PyAV against GStreamer's RTSP server."""
+"""What every camera promises: the test picture, and PyAV against GStreamer's RTSP server and a kernel's V4L2 driver."""
 
 import contextlib
 import itertools
@@ -8,7 +8,7 @@ import threading
 
 import av
 import pytest
-from rigs import rtsp
+from rigs import board_outside, rtsp
 from rigs.rtsp import RtspServer
 
 from hal.board import CameraSpec, open_camera
@@ -16,12 +16,15 @@ from hal.clock import SystemClock
 from hal.errors import DeviceLost, NotSupported
 
 MISSING = rtsp.missing_package()
+needs_board = pytest.mark.skipif(not board_outside.PORT.exists(), reason="runs inside the virtual board: make hil")
 needs_server = pytest.mark.skipif(bool(MISSING), reason=MISSING or "-")
 STALL_S = 12.0
 """A server that hangs is killed after this long, so that a camera that never notices fails the test."""
 
 
 class MockBench:
+    jitter_s = 0.001
+
     def __init__(self, stack):
         self.camera = open_camera(CameraSpec("gate", "test:", width=320, height=240), SystemClock())
         stack.callback(self.camera.close)
@@ -30,6 +33,8 @@ class MockBench:
 
 
 class PiBench:
+    jitter_s = 0.001
+
     def __init__(self, stack):
         self._server = stack.enter_context(RtspServer())
         self.camera = open_camera(CameraSpec("gate", self._server.url(), rate_hz=15), SystemClock())
@@ -48,10 +53,40 @@ class PiBench:
         self._server = self._stack.enter_context(RtspServer(self._server.port))
 
 
-@pytest.fixture(params=["mock", pytest.param("pi", marks=needs_server)])
+class BoardBench:
+    """Runs inside the virtual board: the kernel's test camera, whose faults are the outside's."""
+
+    jitter_s = 0.2
+    """The driver has 14.98 pictures a second and dates each when an emulated processor gets to it."""
+
+    def __init__(self, stack):
+        self.outside = stack.enter_context(contextlib.closing(board_outside.Outside()))
+        spec = CameraSpec("gate", board_outside.CAMERA, width=320, height=240, rate_hz=15)
+        self.camera = open_camera(spec, SystemClock())
+        self._stack = stack
+        stack.callback(self.camera.close)
+
+    def hang(self):
+        self._stack.callback(self.find)
+        self.outside.camera("freeze")
+
+    def lose(self):
+        self._stack.callback(self.find)
+        self.outside.camera("disconnect")
+
+    def find(self):
+        self.outside.camera("well")
+
+    wake = find
+
+
+BENCHES = {"mock": MockBench, "pi": PiBench, "board": BoardBench}
+
+
+@pytest.fixture(params=board_outside.backends("mock", pytest.param("pi", marks=needs_server)))
 def bench(request):
     with contextlib.ExitStack() as stack:
-        yield MockBench(stack) if request.param == "mock" else PiBench(stack)
+        yield BENCHES[request.param](stack)
 
 
 def take(camera, count):
@@ -101,7 +136,7 @@ def test_times_rise_and_the_pictures_own_clock_runs_as_fast_as_ours(bench):
     assert [packet.dts for packet in packets] == [packet.pts for packet in packets]
     own_s = float(stamps[-1] - stamps[0])
     ours_s = packets[-1].mono_s - packets[0].mono_s
-    assert own_s == pytest.approx(19 / 15, abs=0.001)
+    assert own_s == pytest.approx(19 / 15, abs=bench.jitter_s)
     assert abs(own_s - ours_s) < 0.5
 
 
@@ -159,6 +194,20 @@ def test_a_camera_may_be_opened_twice(bench):
 
 
 # What only the real one has to withstand.
+
+
+@needs_board
+def test_a_stream_of_the_board_that_fails_is_lost_and_opens_again():
+    with contextlib.ExitStack() as stack:
+        bench = BoardBench(stack)
+        bench.camera.open()
+        arriving = bench.camera.packets()
+        next(arriving)
+        bench.outside.camera("stream_error")
+        with pytest.raises(DeviceLost, match="camera gate"):
+            list(arriving)
+        bench.camera.open()
+        assert take(bench.camera, 1)[0].keyframe
 
 
 @pytest.fixture(scope="module")

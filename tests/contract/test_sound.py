@@ -1,15 +1,18 @@
-"""Microphones and loudspeakers: the mock, and PyAudio over ALSA devices made of FIFOs."""
+"""Microphones and loudspeakers: the mock, PyAudio over ALSA devices made of FIFOs, and over a kernel's driver."""
 
 import array
+import contextlib
+import functools
+import itertools
 import random
 import sys
 from pathlib import Path
 
 import pytest
 import sound_cases
-from rigs import alsa
+from rigs import alsa, board_outside
 from rigs.child import run_in_child
-from sound_cases import Bench, Ear
+from sound_cases import Bench, Ear, until
 
 from hal.board import LoudspeakerSpec, MicrophoneSpec, open_loudspeaker, open_microphone
 from hal.clock import SystemClock
@@ -19,7 +22,12 @@ from hal.mock.voice import speak
 
 BODIES = (*sound_cases.MICROPHONE, *sound_cases.LOUDSPEAKER)
 NAMES = [body.__name__ for body in BODIES]
+NOT_ON_THE_BOARD = {
+    # snd-aloop goes on by a timer of its own: without a player its microphone hears silence, but never stops.
+    "a_microphone_is_alive_while_blocks_come_and_not_half_a_second_later"
+}
 needs_pyaudio = pytest.mark.skipif(bool(alsa.missing_package()), reason=alsa.missing_package() or "-")
+needs_board = pytest.mark.skipif(not board_outside.PORT.exists(), reason="runs inside the virtual board: make hil")
 
 
 class MockBench(Bench):
@@ -71,6 +79,53 @@ class PiBench(Bench):
         self.card.plug_speaker()
 
 
+class BoardBench(Bench):
+    """Runs inside the virtual board: one side of a kernel's loopback card, whose other side is the outside's."""
+
+    def __init__(self):
+        super().__init__()
+        self.outside = board_outside.Outside()
+        self._opened = contextlib.ExitStack()
+        self.hear = self.outside.hear
+        self.unplug_speaker, self.plug_speaker = self.outside.unplug_sound, self.outside.replug_sound
+
+    def microphone(self, device=board_outside.SOUND, rate_hz=16000):
+        return self._kept(open_microphone(MicrophoneSpec(device, rate_hz), self.clock))
+
+    def no_microphone(self):
+        return self.microphone("Yeti")
+
+    def loudspeaker(self):
+        return self._kept(open_loudspeaker(LoudspeakerSpec(board_outside.SOUND, 16000)))
+
+    def listen(self):
+        self.outside.listen()
+
+    @functools.cache  # noqa: B019 - one bench a test
+    def played(self):
+        return self.outside.heard(2.0)
+
+    def unchanged(self, played, wanted):
+        """Where an emulated processor came late the device ran dry, and a piece is silent; the rest is as it was."""
+        order = [value for value, _ in itertools.groupby(played.replace(b"\0", b""))]
+        return order == sorted(order) and set(order) <= set(wanted) and len(set(order)) >= 0.8 * len(set(wanted))
+
+    def close(self):
+        self._opened.close()
+        self.outside.close()
+
+    def _kept(self, device):
+        self._opened.callback(device.close)
+        return device
+
+
+@pytest.fixture
+def board():
+    made = BoardBench()
+    with contextlib.closing(made):
+        yield made
+
+
 @pytest.fixture
 def sound_card(tmp_path):
     return str(tmp_path), alsa.write_config(tmp_path)
@@ -92,6 +147,14 @@ def on_the_real_one(name, folder):
 def test_the_real_one(name, sound_card):
     folder, env = sound_card
     expect_quiet(run_in_child(on_the_real_one, name, folder, env=env), name)
+
+
+@needs_board
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in NOT_ON_THE_BOARD])
+def test_the_board(name, board, capfd, caplog):
+    board.outside.play(speak(16000))
+    getattr(sound_cases, name)(board)
+    expect_quiet(capfd.readouterr().err + caplog.text, name)
 
 
 def expect_quiet(stderr, name):
@@ -128,6 +191,35 @@ def capture(folder):
 def test_what_the_microphone_hears_comes_bit_by_bit(sound_card):
     folder, env = sound_card
     run_in_child(capture, folder, env=env)
+
+
+@needs_board
+def test_what_the_boards_microphone_hears_comes_bit_by_bit(board):
+    sound = random.Random(5).randbytes(3 * 32000)
+    board.outside.play(sound)
+    microphone, ear = board.microphone(), Ear()
+    microphone.start(ear)
+    got = [block.pcm for block in ear.wait_for(100)]
+    microphone.close()
+    # Where an emulated processor came late, the sound has a gap; every other bit is there.
+    assert sum(pcm in sound * 2 for pcm in got) >= 90
+
+
+@needs_board
+def test_a_microphone_of_the_board_that_is_unplugged_lives_no_more_and_is_found_under_another_number(board):
+    board.outside.play(speak(16000))
+    microphone, ear = board.microphone(), Ear()
+    microphone.start(ear)
+    ear.wait_for(5)
+    board.outside.unplug_sound()
+    until(lambda: not microphone.alive())
+    microphone.close()
+    board.outside.replug_sound()
+    fresh = Ear()
+    microphone.start(fresh)
+    fresh.wait_for(5)
+    assert microphone.alive()
+    microphone.close()
 
 
 def find_nothing(folder):
