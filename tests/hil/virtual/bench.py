@@ -215,8 +215,9 @@ class VirtualLink:
         self._bench.machine.plug(in_=False)
 
     def black_hole(self) -> None:
-        """Swallow everything."""
+        """Swallow everything: what is connected hears nothing more, and nothing new is connected."""
         self._bench.house.link.black_hole()
+        self._bench.machine.swallow(on=True)
 
     def slow(self, bits_s: int) -> None:
         """Carry only so many bits a second."""
@@ -224,6 +225,7 @@ class VirtualLink:
 
     def restore(self) -> None:
         """Be whole and quick."""
+        self._bench.machine.swallow(on=False)
         self._bench.machine.plug(in_=True)
         self._bench.house.link.restore()
 

@@ -75,6 +75,7 @@ class Machine:
         self._pins: PinLines | None = None
         self._hand: Hand | None = None
         self._waits_ns: dict[Path, int] = {}
+        self._swallows = False
 
     @property
     def on(self) -> bool:
@@ -139,6 +140,16 @@ class Machine:
         if self._monitor is not None and self.on:
             self._monitor.order("set_link", name=_CARD, up=in_)
 
+    def swallow(self, *, on: bool) -> None:
+        """Let no packet of either way through while the cable shows a carrier, until it is taken away again."""
+        if on is self._swallows or not self.on:
+            return
+        self._swallows = on
+        if on:
+            self.monitor.order("object-add", qom_type="filter-buffer", id=_HOLE, netdev=_NET, interval=_FOR_EVER_US)
+        else:
+            self.monitor.order("object-del", id=_HOLE)
+
     def save(self, state: Path) -> None:
         """Stop, and keep the running machine in a file."""
         self.monitor.order("stop")
@@ -158,6 +169,7 @@ class Machine:
             self._keep_events()
             self._fall()
         self._process = self._monitor = self._pins = self._hand = None
+        self._swallows = False
         return at_s
 
     def all_events(self) -> list[Event]:
@@ -231,11 +243,15 @@ class Machine:
             *("-chardev", sockets["steps"], "-device", "virtserialport,chardev=steps,name=steps"),
             *("-chardev", sockets["outside"], "-device", "virtserialport,chardev=outside,name=outside"),
             *("-chardev", sockets["tech"], "-device", "pci-serial,chardev=tech", "-device", "i6300esb"),
-            *("-netdev", f"user,id=net,restrict=on,{forward}"),
-            *("-device", f"virtio-net-pci,netdev=net,id={_CARD},romfile="),
+            *("-netdev", f"user,id={_NET},restrict=on,{forward}"),
+            *("-device", f"virtio-net-pci,netdev={_NET},id={_CARD},romfile="),
         ]
 
 
 _CARD: Final = "wired"
+_NET: Final = "net"
+_HOLE: Final = "hole"
+_FOR_EVER_US: Final = 4_000_000_000
+"""QEMU's filter lets its packets go after an interval: an hour is longer than any test."""
 _SERIAL: Final = ("con", "tech", "hand", "steps", "outside")
 _SOCKETS: Final = (*_SERIAL, "qmp", "qtest")
