@@ -2,131 +2,35 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import io
-import queue
 import re
 import runpy
-import socket
+import shutil
+import subprocess
 import sys
 import time
 import types
 from pathlib import Path
 
 import pytest
-from hil.api import Can, Setup
-from hil.panel_file import OUTPUTS
-from hil.real import bench as bench_module
-from hil.real.bench import RealBench, RealButton, abilities
-from hil.real.lines import RealConsole
-from hil.real.link import KernelLink
-from hil.real.parts import Parts, Table
+from hil.api import BenchMissingError, Can, Setup
+from hil.real.bench import RealBench, abilities
+from hil.real.lines import READ_S, SenseBox
+from hil.real.link import KernelLink, LocalHost, sweep, unable
+from hil.real.parts import BoardGoneError, HostError
+from hil.real.stand import RealStand
+from rigs.bench_table import Host, House, fakes
 from rigs.broker import free_port
+from rigs.netns import Machine
 
-EXAMPLE = Path(__file__).parents[1] / "hil" / "real" / "example.yaml"
-SENSE_BOX = EXAMPLE.with_name("sense_box.py")
-TABLE = Table(
-    address="127.0.0.1",
-    interface="eth9",
-    loop_pins=(17, 27, 22),
-    output_pins=dict(zip(OUTPUTS, (23, 24, 25, 12, 16), strict=True)),
-    sense_pins={"siren": 2, "strobe": 3},
-    console="/dev/ttyAMA0",
-    steps="/dev/ttyAMA2",
-)
-
-
-class Contact:
-    """A relay that remembers."""
-
-    def __init__(self):
-        self.states = []
-
-    def set(self, status):
-        self.states.append(status)
-
-
-class Supply:
-    """A switch that remembers."""
-
-    def __init__(self):
-        self.orders = []
-
-    def on(self):
-        self.orders.append("on")
-
-    def off(self):
-        self.orders.append("off")
-
-
-class Serial:
-    """A cable whose far end is the test."""
-
-    def __init__(self):
-        self.sent = b""
-        self._come = queue.Queue()
-
-    def come(self, text):
-        self._come.put(text.encode())
-
-    def read(self, size=1, timeout=0.0):
-        return self._come.get(timeout=timeout)
-
-    def write(self, data):
-        self.sent += data
-        return len(data)
-
-
-class Shell:
-    """A board that answers the bench's questions and keeps what it was told."""
-
-    def __init__(self):
-        self.commands = []
-        self.files = {}
-        self.answers = {"ActiveEnterTimestampMonotonic": ["9000000", "active", "10.0"]}
-        self.status = 0
-
-    def run(self, command, *, timeout=None):
-        self.commands.append(command)
-        answer = next((answer for part, answer in self.answers.items() if part in command), [])
-        return answer, [], self.status
-
-    def put(self, filename, remotepath):
-        self.files[remotepath] = Path(filename).read_text()
-
-
-class Host:
-    """The bench's machine, whose commands only are written down."""
-
-    def __init__(self):
-        self.commands = []
-
-    def run(self, *command):
-        self.commands.append(" ".join(command))
-
-
-class House:
-    """Keys and a port."""
-
-    def __init__(self, folder):
-        self.keys = folder / "keys"
-        self.keys.mkdir()
-        for name in ("panel", "110", "station"):
-            (self.keys / f"{name}.key").write_text(f"key of {name}\n")
-        self.port = free_port()
+SENSE_BOX = Path(__file__).parents[1] / "hil" / "real" / "sense_box.py"
 
 
 @pytest.fixture
 def parts():
-    return Parts(
-        table=TABLE,
-        contacts=(Contact(), Contact(), Contact()),
-        supply=Supply(),
-        shell=Shell(),
-        host=Host(),
-        console=Serial(),
-        sense=Serial(),
-        steps=Serial(),
-    )
+    return fakes()
 
 
 @pytest.fixture
@@ -139,7 +43,7 @@ def table_bench(tmp_path, parts):
 
 def test_a_table_can_what_stands_on_it(parts):
     can = abilities(parts)
-    assert {Can.OUTPUTS, Can.CONSOLE, Can.STEPS, Can.POWER, Can.HONEST_DISK} <= can
+    assert {Can.OUTPUTS, Can.CONSOLE, Can.STEPS, Can.POWER, Can.HONEST_DISK, Can.LINK} <= can
     assert not {Can.FOUR_STATES, Can.TEN_ZONES, Can.CAMERA, Can.DISK_ERROR, Can.TLS} & can
 
 
@@ -150,7 +54,6 @@ def test_the_panel_gets_the_tests_configuration_and_keys(table_bench, parts):
     assert 'board = "pi"' in toml
     assert f"port = {table_bench.link.port}" in toml
     assert re.search(r'\[zone.lid\]\npin = 22\ntype = "tamper"\ncontact = "opens"', toml)
-    assert "--json-steps" in files["/etc/systemd/system/gatebooth.service.d/bench.conf"]
 
 
 def test_a_button_is_a_relay_that_closes_and_a_lid_one_that_opens(table_bench, parts):
@@ -166,14 +69,26 @@ def test_touches_are_as_many_as_asked_and_never_shorter(table_bench, parts):
 
 
 def test_outputs_are_what_the_sense_box_says(table_bench, parts):
-    assert parts.sense.sent == b"?\n"
-    parts.sense.come("2 1\r\n3 0\r\nrubbish\n2")
+    parts.sense.come("rubbish\n2")
+    parts.sense.come(" 1\r\n3 0\r\n")
     at_s = table_bench.output("siren").wait(on=True, timeout_s=5)
-    parts.sense.come(" 0\n")
+    parts.sense.change(2, 0)
     assert table_bench.output("siren").wait(on=False, after_s=at_s, timeout_s=5) >= at_s
     assert not table_bench.output("strobe").read()
     with pytest.raises(AssertionError, match="strobe was not on within 0"):
         table_bench.output("strobe").wait(on=True, timeout_s=0.01)
+
+
+def test_a_silent_sense_box_is_no_proof_that_nothing_showed(table_bench, parts, monkeypatch):
+    monkeypatch.setattr(SenseBox.ask, "__defaults__", (0.05,))
+    assert table_bench.output("siren").history() == ()
+    parts.sense.silent = True
+    for look in (table_bench.output("siren").history, table_bench.output("siren").read):
+        with pytest.raises(AssertionError, match=r"sense box says nothing of \['siren', 'strobe'\]"):
+            look()
+    parts.sense.come("")
+    with pytest.raises(AssertionError, match="the cable is gone"):
+        table_bench.output("siren").wait(on=True, timeout_s=READ_S)
 
 
 def test_the_console_types_and_expects(table_bench, parts):
@@ -191,36 +106,6 @@ def test_the_panels_own_words_are_kept_and_half_a_word_is_none(table_bench, part
     while len(table_bench.panel.said()) < 2 and time.monotonic() < deadline_s:
         time.sleep(0.01)
     assert [word.fields for word in table_bench.panel.said()] == [{"step": "stored", "id": "a/1/2"}, {}]
-
-
-def test_armed_is_what_systemd_heard_on_the_benchs_own_clock(table_bench, parts):
-    armed_s = table_bench.panel.wait_armed()
-    assert table_bench.panel.wait_armed() == pytest.approx(armed_s, abs=0.5)
-    parts.shell.answers["ActiveEnterTimestampMonotonic"] = ["0", "activating", "10.0"]
-    with pytest.raises(AssertionError, match="not armed within"):
-        table_bench.panel.wait_armed(0.1)
-
-
-def test_the_whole_board_is_weighed_by_its_own_kernel(table_bench, parts):
-    parts.shell.answers["/proc/stat"] = ["cpu  100 0 100 9000 0 0 0 0 0 0", "MemAvailable:  512000 kB"]
-    load = table_bench.panel.machine()
-    assert (load.available_mib, load.busy_s) == (500.0, 2.0)
-
-
-def test_a_power_cut_waits_for_the_capacitors(table_bench, parts, monkeypatch):
-    waits = []
-    monkeypatch.setattr(bench_module.time, "sleep", waits.append)
-    table_bench.power.cut(7)
-    table_bench.power.on()
-    assert parts.supply.orders == ["on", "off", "on"]
-    assert waits == [bench_module.OFF_S]
-
-
-def test_a_command_that_fails_on_the_board_fails_the_test_by_name(table_bench, parts):
-    parts.shell.status = 1
-    with pytest.raises(AssertionError, match="on the board: systemctl kill --kill-who=main --signal=STOP gatebooth"):
-        table_bench.panel.hang()
-    parts.shell.status = 0
 
 
 def test_faults_of_the_network_are_undone_newest_first():
@@ -266,52 +151,120 @@ def test_the_sense_box_tells_changes_and_everything_when_asked(monkeypatch, caps
     assert capsys.readouterr().out.splitlines() == [f"{number} {int(number == 3)}" for number in range(2, 10)]
 
 
-def test_the_example_of_an_environment_binds_in_labgrid():
-    labgrid = pytest.importorskip("labgrid", reason="labgrid is not installed: the extra gatebooth[bench]")
-    target = labgrid.Environment(str(EXAMPLE)).get_target("main")
-    names = {driver.name for driver in target.drivers}
-    assert {"loop-1", "loop-2", "loop-3", "supply", "shell", "console", "sense", "steps"} <= names
-    options = target.env.config.get_target_option("main", "table")
-    assert Table(**options).sense_pins.keys() == set(OUTPUTS)
+def test_a_machine_that_may_not_make_faults_has_no_link_to_fault(parts):
+    for program in ("ip", "tc", "nft"):
+        parts.host.without = program
+        assert Can.LINK not in abilities(parts)
+    parts.host.without = ""
+    assert Can.LINK in abilities(parts)
 
 
-LABGRID_TABLE = """
-imports: [labgrid.driver.fake]
-targets:
-  main:
-    resources:
-      - NetworkSerialPort: {{name: console, host: 127.0.0.1, port: {port}, protocol: raw}}
-    drivers:
-      - FakeCommandDriver: {{name: shell}}
-      - SerialDriver: {{name: console, bindings: {{port: console}}}}
-      - FileDigitalOutputDriver: {{name: loop-1, filepath: {folder}/loop}}
-      - FileDigitalOutputDriver: {{name: supply-relay, filepath: {folder}/supply}}
-      - DigitalOutputPowerDriver: {{name: supply, bindings: {{output: supply-relay}}, delay: 0.1}}
-    options:
-      table: {{address: 127.0.0.1, interface: eth9, loop_pins: [17], output_pins: {{siren: 23}}}}
-"""
+def test_what_a_killed_run_left_is_swept_before_the_board_is_asked(parts):
+    parts.host.without = "nft"  # where nothing was left, sweeping fails, and nobody minds
+    parts.shell.answers["true"] = BoardGoneError("no route")
+    with pytest.raises(BenchMissingError, match="not ready"):
+        RealStand(parts, boot_s=0.0)
+    assert parts.host.commands == ["tc qdisc del dev eth9 root", "tc qdisc del dev eth9 ingress", "ip link set eth9 up"]
+    parts.host.without = ""
+    sweep(parts.host, "eth9")
+    assert "nft delete table inet gatebooth_bench" in parts.host.commands
 
 
-def test_labgrids_drivers_work_relays_supply_and_cable(tmp_path):
-    pytest.importorskip("labgrid", reason="labgrid is not installed: the extra gatebooth[bench]")
-    from hil.real.labgrid_parts import load  # noqa: PLC0415 - needs labgrid
+def test_the_kernel_takes_the_faults_of_a_link_and_a_later_run_sweeps_them(tmp_path):
+    if shutil.which("nft") is None or shutil.which("tc") is None:
+        pytest.skip("needs nft and tc (apt-get install nftables iproute2)")
+    machine, host = Machine(), LocalHost()
+    machine.ip("link", "add", "eth9", "type", "veth", "peer", "name", "board")
+    machine.address("eth9", "192.0.2.1/24")
 
-    (tmp_path / "loop").touch()
-    (tmp_path / "supply").touch()
-    with socket.create_server(("127.0.0.1", 0)) as far_end:
-        environment = tmp_path / "table.yaml"
-        environment.write_text(LABGRID_TABLE.format(port=far_end.getsockname()[1], folder=tmp_path))
-        parts = load(environment)
-        line, _ = far_end.accept()
-        with line:
-            RealButton(parts.contacts[0], opens=False).press()
-            parts.supply.on()
-            console = RealConsole(parts.console)
-            console.type("status")
-            assert line.recv(100) == b"status\r"
-            line.sendall(b"armed\r\n")
-            assert console.expect("armed", 5) == "armed"
-            console.close()
-    assert (tmp_path / "loop").read_text() == (tmp_path / "supply").read_text() == "1\n"
-    assert parts.sense is None
-    assert parts.table.loop_pins == (17,)
+    def said(*command):
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+    with machine.inside():
+        assert unable(host, "eth9") == ""
+        assert "does not exist" in unable(host, "eth7")
+        link = KernelLink(host, "eth9", "192.0.2.1", free_port())
+        with contextlib.suppress(HostError):  # its last word needs act_police, which not every kernel has
+            link.slow(64_000)
+        link.black_hole()
+        link.cut()
+        assert {"tbf", "ingress"} <= set(said("tc", "qdisc", "show", "dev", "eth9").split())
+        assert f"tcp dport {link.port} drop" in said("nft", "list", "ruleset")
+        assert "UP" not in said("ip", "-br", "link", "show", "eth9").split("<")[1]
+        sweep(host, "eth9")
+        assert not {"tbf", "ingress"} & set(said("tc", "qdisc", "show", "dev", "eth9").split())
+        assert said("nft", "list", "ruleset") == ""
+        assert "UP" in said("ip", "-br", "link", "show", "eth9").split("<")[1]
+        with pytest.raises(HostError, match="Cannot delete"):
+            link.close()
+
+
+def test_a_table_that_is_ready_says_what_it_runs(parts):
+    stand = RealStand(parts)
+    assert stand.image == "gatebooth 0.1.0 Linux 6.12 aarch64"
+    assert parts.supply.orders == ["on"]
+    stand.close()
+    assert parts.shell.closed
+
+
+def _no_address(parts, monkeypatch):
+    return dataclasses.replace(parts, table=dataclasses.replace(parts.table, address="192.0.2.1"))
+
+
+def _no_shell(parts, monkeypatch):
+    parts.shell.answers["true"] = BoardGoneError("the board's shell: Connection refused")
+    return parts
+
+
+def _no_panel(parts, monkeypatch):
+    parts.shell.answers["--version"] = AssertionError("on the board: gatebooth --version: status 127")
+    return parts
+
+
+def _no_supply(parts, monkeypatch):
+    monkeypatch.setattr(parts.supply, "on", lambda: 1 / 0)
+    return parts
+
+
+def _no_sense(parts, monkeypatch):
+    monkeypatch.setattr(SenseBox.ask, "__defaults__", (0.05,))
+    parts.sense.silent = True
+    return parts
+
+
+@pytest.mark.parametrize(
+    ("lame", "why"),
+    [
+        (_no_address, "assign requested address"),
+        (_no_shell, "did not answer within 0.1 s.*Connection refused"),
+        (_no_panel, "status 127"),
+        (_no_supply, "ZeroDivisionError"),
+        (_no_sense, "the sense box says nothing"),
+    ],
+)
+def test_a_table_that_is_not_ready_is_a_missing_bench_that_says_what_is_missing(parts, monkeypatch, lame, why):
+    with pytest.raises(BenchMissingError, match=why):
+        RealStand(lame(parts, monkeypatch), boot_s=0.1)
+
+
+def test_attachments_show_what_there_is_and_in_its_place_why_the_rest_is_not(tmp_path, parts):
+    bench = RealBench(House(tmp_path), tmp_path, Setup(), dataclasses.replace(parts, sense=None))
+    parts.shell.answers["journalctl"] = BoardGoneError("no route to host")
+    texts = bench.attachments()
+    bench.close()
+    assert "no route to host" in texts["panel.log"]
+    assert texts["console.txt"] == texts["outputs.txt"] == ""
+
+
+def test_a_board_that_never_comes_back_leaves_no_relay_pressed_and_no_fault_behind(tmp_path, parts):
+    bench = RealBench(House(tmp_path), tmp_path, Setup(), parts)
+    bench.begin()
+    bench.button().press()
+    bench.link.cut()
+    bench.camera.disconnect()
+    parts.shell.answers["systemctl stop"] = BoardGoneError("no route to host")
+    with pytest.raises(BoardGoneError):
+        bench.close()
+    assert parts.contacts[0].states[-1] is False
+    assert parts.host.commands[-1] == "ip link set eth9 up"
+    assert parts.plugs["camera"].orders == ["on", "off", "on"]

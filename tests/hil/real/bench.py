@@ -2,34 +2,37 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 from hil.api import BOOTH_BUTTON, LID, PATIENCE_S, Can, Touch
 from hil.panel_file import OUTPUTS, Wiring, buttons, zones
 from hil.real.board import CONFIG, STATE, Board
 from hil.real.lines import RealConsole, RealOutput, SenseBox, Steps
-from hil.real.link import KernelLink
+from hil.real.link import KernelLink, unable
 
 if TYPE_CHECKING:
     import pathlib
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from hil.api import Setup
     from hil.desk import Heard
     from hil.house import House
     from hil.real.parts import Contact, Parts, Supply
 
+Line = TypeVar("Line", SenseBox, RealConsole, Steps)
 OFF_S = 3.0
 """The supply's capacitors hold a Pi for a second or two."""
 
 
 def abilities(parts: Parts) -> frozenset[Can]:
     """What a table can do, by what stands on it."""
-    can = {Can.LINK, Can.POWER, Can.HONEST_DISK, Can.KILL, Can.SUPERVISOR, Can.CLOCK, Can.DISK_FULL}
+    can = {Can.POWER, Can.HONEST_DISK, Can.KILL, Can.SUPERVISOR, Can.CLOCK, Can.DISK_FULL}
     can |= {Can.HARDWARE_WATCHDOG, Can.KERNEL_PANIC, Can.WHOLE_MACHINE}
     table = parts.table
     optional = {
+        Can.LINK: not unable(parts.host, table.interface),
         Can.OUTPUTS: parts.sense is not None,
         Can.CONSOLE: parts.console is not None,
         Can.STEPS: parts.steps is not None,
@@ -63,12 +66,15 @@ class RealBench:
             name: RealButton(contact, opens=name == LID) for name, contact in zip(names, parts.contacts, strict=False)
         }
         self._parts = parts
-        self.link = KernelLink(parts.host, table.interface, table.address, house.port)
         self.board = Board(parts, folder)
-        self._outputs = SenseBox(parts.sense, table.sense_pins) if parts.sense else None
-        self._console = RealConsole(parts.console) if parts.console else None
-        self._steps = Steps(parts.steps) if parts.steps else None
-        self.power = RealPower(parts.supply)
+        with contextlib.ExitStack() as undo:
+            self.link = KernelLink(parts.host, table.interface, table.address, house.port)
+            undo.callback(self.link.close)
+            self._outputs = _kept(undo, SenseBox(parts.sense, table.sense_pins)) if parts.sense else None
+            self._console = _kept(undo, RealConsole(parts.console)) if parts.console else None
+            self._steps = _kept(undo, Steps(parts.steps)) if parts.steps else None
+            self._undo = undo.pop_all()
+        self.power = RealPower(parts.supply, self.board)
         self.panel = RealPanel(self.board, self._steps)
         self.clock = RealClock(self.board)
         self.disk = RealDisk(self.board)
@@ -79,10 +85,16 @@ class RealBench:
         """Install what the test wants, and start it."""
         for button in self._loops.values():
             button.release()
-        self.power.on()
+        self._give_power()
+        if self._outputs:
+            self._outputs.ask()
         self.board.install(self.house, self.setup, self._wiring())
         self.board.start()
         self.panel.wait_armed()
+
+    def _give_power(self) -> None:
+        for supply in (self._parts.supply, *self._parts.plugs.values()):
+            supply.on()
 
     def _wiring(self) -> Wiring:
         table = self._parts.table
@@ -121,27 +133,39 @@ class RealBench:
         return RealOutput(self._outputs, name)
 
     def attachments(self) -> Mapping[str, str]:
-        """The unit's journal, the console and the outputs."""
-        outputs = [
-            f"{change.at_s:.3f} {name} {'on' if change.on else 'off'}"
-            for name in self._parts.table.sense_pins
-            for change in self.output(name).history()
-        ]
-        console = "\n".join(self._console.written) if self._console else ""
-        return {"panel.log": self.board.log(), "console.txt": console, "outputs.txt": "\n".join(outputs)}
+        """The unit's journal, the console and the outputs; in the place of what is not to be had stands why."""
+        texts = {"panel.log": self.board.log, "console.txt": self._console_text, "outputs.txt": self._outputs_text}
+        return {name: _or_why_not(text) for name, text in texts.items()}
+
+    def _console_text(self) -> str:
+        return "\n".join(self._console.written) if self._console else ""
+
+    def _outputs_text(self) -> str:
+        if self._outputs is None:
+            return ""
+        changes = [(one, name) for name in self._parts.table.sense_pins for one in self._outputs.changes(name)]
+        return "\n".join(f"{one.at_s:.3f} {name} {'on' if one.on else 'off'}" for one, name in changes)
 
     def close(self) -> None:
         """Leave the table as it was found: released, whole, powered, without the bench's files."""
-        self.link.restore()
-        for button in self._loops.values():
-            button.release()
-        self.power.on()
-        self.board.wait_shell()
-        self.board.leave()
-        self.link.close()
-        for line in (self._outputs, self._console, self._steps):
-            if line is not None:
-                line.close()
+        with self._undo as last:
+            last.callback(self.board.leave)
+            last.callback(self._give_power)
+            for button in self._loops.values():
+                last.callback(button.release)
+            last.callback(self.link.restore)
+
+
+def _kept(undo: contextlib.ExitStack, line: Line) -> Line:
+    undo.callback(line.close)
+    return line
+
+
+def _or_why_not(text: Callable[[], str]) -> str:
+    try:
+        return text()
+    except Exception as error:  # noqa: BLE001 - a failing test shows what there is, whatever else has failed
+        return f"not to be had: {error!r}"
 
 
 class RealButton:
@@ -210,12 +234,14 @@ class RealButton:
 class RealPower:
     """See `hil.api.Power`. What the card had not written is gone, as in the field."""
 
-    def __init__(self, supply: Supply) -> None:
+    def __init__(self, supply: Supply, board: Board) -> None:
         self._supply = supply
+        self._board = board
 
     def cut(self, seed: int) -> None:
         """Off, until the capacitors are empty."""
         self._supply.off()
+        self._board.lost_power()
         time.sleep(OFF_S)
 
     def on(self) -> float:
@@ -255,7 +281,7 @@ class RealPanel:
     def said(self, after_s: float = 0.0) -> tuple[Heard, ...]:
         """The panel's own words."""
         assert self._steps is not None, "no cable carries the panel's words; mark the test @needs(Can.STEPS)"
-        return tuple(heard for heard in self._steps.said if heard.at_s >= after_s)
+        return tuple(heard for heard in self._steps.said() if heard.at_s >= after_s)
 
 
 class RealClock:

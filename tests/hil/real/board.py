@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from typing import TYPE_CHECKING
 
-from hil.api import PATIENCE_S
 from hil.panel_file import RECEIVERS, panel_toml
+from hil.real.parts import BoardGoneError
 from hil.whole import ASK, read_load
 
 if TYPE_CHECKING:
@@ -26,7 +27,9 @@ DROP_IN = f"/etc/systemd/system/{UNIT}.service.d"
 SYNCHRONISED = "/run/systemd/timesync/synchronized"
 PROGRAM = "/opt/gatebooth/bin/gatebooth run --config /etc/gatebooth/panel.toml"
 LOOK_S = 0.3
+SHELL_S = 10.0
 BOOT_S = 300.0
+LOG_S = 20.0
 
 
 class Board:
@@ -47,7 +50,7 @@ class Board:
         """Give the panel this test's configuration and keys, and a state folder that has never been used."""
         must = self._parts.must
         self.wait_shell()
-        must(f"systemctl stop {UNIT}; find {STATE} -mindepth 1 -delete; mkdir -p {CONFIG} {DROP_IN}")
+        must(f"systemctl stop {UNIT} && mkdir -p {STATE} {CONFIG} {DROP_IN} && find {STATE} -mindepth 1 -delete")
         names = ("panel", *RECEIVERS)
         for name in names:
             key = (house.keys / f"{name}.key").read_text()
@@ -67,27 +70,33 @@ class Board:
 
     def leave(self) -> None:
         """Take away what only the bench wanted."""
-        self._parts.must(f"systemctl stop {UNIT}; rm -rf {DROP_IN}/bench.conf {FILLER}; systemctl daemon-reload")
+        self.wait_shell()
+        self._parts.must(f"systemctl stop {UNIT} && rm -f {DROP_IN}/bench.conf {FILLER} && systemctl daemon-reload")
 
     def wait_shell(self, timeout_s: float = BOOT_S) -> None:
         """Return when the board answers."""
         deadline_s = time.monotonic() + timeout_s
-        while True:
-            try:
-                if self._parts.shell.run("true", timeout=10)[2] == 0:
-                    return
-            except Exception:  # noqa: BLE001 - labgrid has one kind of error for each way in which a board is not there yet
-                assert time.monotonic() < deadline_s, f"the board did not answer within {timeout_s} s"
+        while why := self._silence():
+            assert time.monotonic() < deadline_s, f"the board did not answer within {timeout_s} s: {why}"
             time.sleep(LOOK_S)
+
+    def _silence(self) -> str:
+        """Why the board does not answer, or ""."""
+        try:
+            self._parts.must("true", SHELL_S)
+        except (BoardGoneError, AssertionError) as error:
+            return repr(error)
+        return ""
 
     def wait_armed(self, after_s: float, timeout_s: float) -> float:
         """Await READY of a run that began after a moment; the moment on the bench's own clock."""
         deadline_s = time.monotonic() + timeout_s
-        while time.monotonic() < deadline_s:
-            self.wait_shell(timeout_s)
-            armed_s = self._armed()
-            if armed_s is not None and armed_s > after_s:
-                return armed_s
+        while (left_s := deadline_s - time.monotonic()) > 0:
+            self.wait_shell(left_s)
+            with contextlib.suppress(BoardGoneError):  # it may go away between any two words
+                armed_s = self._armed()
+                if armed_s is not None and armed_s > after_s:
+                    return armed_s
             time.sleep(LOOK_S)
         raise AssertionError(f"the panel was not armed within {timeout_s} s")
 
@@ -116,6 +125,10 @@ class Board:
         )
         resets = "journalctl --list-boots --quiet | wc -l"
         return int(self._parts.must(count)[0]) + int(self._parts.must(resets)[0]) - 1
+
+    def lost_power(self) -> None:
+        """The bench has switched the supply off."""
+        self._parts.shell.close()
 
     def crash_kernel(self) -> float:
         """Panic, a second after the shell has answered."""
@@ -161,7 +174,7 @@ class Board:
 
     def log(self) -> str:
         """The unit's journal since the test began."""
-        return "\n".join(self._parts.must(f"journalctl --unit {UNIT} --output short-monotonic --lines 400", PATIENCE_S))
+        return "\n".join(self._parts.must(f"journalctl --unit {UNIT} --output short-monotonic --lines 400", LOG_S))
 
     def _drop_in(self) -> str:
         if not self._parts.table.steps:

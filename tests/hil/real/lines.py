@@ -18,18 +18,25 @@ if TYPE_CHECKING:
     from hil.real.parts import Serial
 
 READ_S = 0.2
+ANSWER_S = 5.0
+"""The sense box answers within milliseconds."""
 
 
 class Reader:
     """Hands on every line of a serial line, with the time at which it was whole.
 
+    Attributes:
+        lost: Why it reads no more, or "".
+
     Synchronization: `take` is called on a thread of the reader's own.
     """
 
     def __init__(self, serial: Serial, take: Callable[[float, str], None]) -> None:
+        self.lost = ""
         self._serial = serial
         self._take = take
         self._closing = threading.Event()
+        serial.forget()
         self._thread = threading.Thread(target=self._run, name="serial line", daemon=True)
         self._thread.start()
 
@@ -39,13 +46,15 @@ class Reader:
         self._thread.join(10 * READ_S)
 
     def _run(self) -> None:
+        try:
+            self._read()
+        except Exception as error:  # noqa: BLE001 - the outermost frame: whoever waits for a line says why none came
+            self.lost = repr(error)
+
+    def _read(self) -> None:
         rest = b""
         while not self._closing.is_set():
-            try:
-                rest += self._serial.read(1, timeout=READ_S)
-            except Exception:  # noqa: BLE001 - the outermost frame: silence is pexpect's TIMEOUT, which is not imported here
-                self._closing.wait(READ_S / 10)
-                continue
+            rest += self._serial.read(READ_S)
             *lines, rest = rest.replace(b"\r", b"").split(b"\n")
             now_s = time.monotonic()
             for line in lines:
@@ -60,13 +69,30 @@ class SenseBox:
 
     def __init__(self, serial: Serial, inputs: dict[str, int]) -> None:
         self.news = threading.Condition()
+        self._serial = serial
         self._names = {number: name for name, number in inputs.items()}
         self._changes: dict[str, list[Change]] = {name: [] for name in inputs}
+        self._told = dict.fromkeys(inputs, 0)
         self._reader = Reader(serial, self._take)
-        serial.write(b"?\n")
+
+    def ask(self, timeout_s: float = ANSWER_S) -> None:
+        """Return when it has told every level anew; whatever changed before is known then.
+
+        Raises:
+            AssertionError: It is silent, and a silent box proves nothing about an output.
+        """
+        with self.news:
+            before = dict(self._told)
+
+            def silent() -> list[str]:
+                return [name for name, count in self._told.items() if count == before[name]]
+
+            self._serial.write(b"?\n")
+            answered = self.news.wait_for(lambda: not silent(), timeout_s)
+            assert answered, f"the sense box says nothing of {silent()} within {timeout_s} s {self._reader.lost}"
 
     def changes(self, name: str) -> list[Change]:
-        """Every change of an output, oldest first."""
+        """Every change of an output that it has told, oldest first."""
         with self.news:
             return list(self._changes[name])
 
@@ -77,8 +103,10 @@ class SenseBox:
     def _take(self, at_s: float, line: str) -> None:
         with contextlib.suppress(ValueError, KeyError):
             number, level = map(int, line.split())
-            changes = self._changes[self._names[number]]
+            name = self._names[number]
+            changes = self._changes[name]
             with self.news:
+                self._told[name] += 1
                 if (changes[-1].on if changes else False) != bool(level):
                     changes.append(Change(at_s, bool(level)))
                 self.news.notify_all()
@@ -93,6 +121,7 @@ class RealOutput:
 
     def read(self) -> bool:
         """Whether it is on now."""
+        self._box.ask()
         changes = self._box.changes(self._name)
         return bool(changes) and changes[-1].on
 
@@ -108,7 +137,8 @@ class RealOutput:
         return found()[0]
 
     def history(self, since_s: float = 0.0) -> tuple[Change, ...]:
-        """Every change."""
+        """Every change, up to now: the box has said so."""
+        self._box.ask()
         return tuple(change for change in self._box.changes(self._name) if change.at_s >= since_s)
 
 
@@ -135,7 +165,7 @@ class RealConsole:
 
         with self._news:
             assert self._news.wait_for(found, timeout_s), (
-                f"{text!r} is not on the console: {self.written[self._since :]}"
+                f"{text!r} is not on the console: {self.written[self._since :]} {self._reader.lost}"
             )
             return found()[0]
 
@@ -156,8 +186,17 @@ class Steps:
     """
 
     def __init__(self, serial: Serial) -> None:
-        self.said: list[Heard] = []
+        self._said: list[Heard] = []
         self._reader = Reader(serial, self._take)
+
+    def said(self) -> tuple[Heard, ...]:
+        """Every word so far.
+
+        Raises:
+            AssertionError: The cable is gone, and what the panel said since then is not known.
+        """
+        assert not self._reader.lost, f"the cable that carries the panel's words: {self._reader.lost}"
+        return tuple(self._said)
 
     def close(self) -> None:
         """Listen no more."""
@@ -165,4 +204,4 @@ class Steps:
 
     def _take(self, at_s: float, line: str) -> None:
         with contextlib.suppress(ValueError):  # a line that the power cut off
-            self.said.append(Heard(at_s, json.loads(line)))
+            self._said.append(Heard(at_s, json.loads(line)))

@@ -13,6 +13,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
+class BoardGoneError(OSError):
+    """The board's shell does not answer, or answers no more."""
+
+
+class HostError(OSError):
+    """The bench's own machine could not do what it was told."""
+
+
 class Contact(Protocol):
     """A relay of the bench, across a button or in a wire; labgrid's DigitalOutputProtocol."""
 
@@ -34,30 +42,52 @@ class Supply(Protocol):
 
 
 class Serial(Protocol):
-    """A serial line; labgrid's ConsoleProtocol."""
+    """A serial line.
 
-    def read(self, size: int = 1, timeout: float = 0.0) -> bytes:
-        """What has come, at least `size` bytes.
+    Synchronization: one thread reads, another writes.
+    """
+
+    def read(self, timeout_s: float) -> bytes:
+        """What has come, as soon as anything has; b"" when nothing came in time.
 
         Raises:
-            Exception: pexpect's TIMEOUT, when nothing came in time.
+            OSError: The cable is gone.
         """
         ...
 
-    def write(self, data: bytes) -> int:
+    def write(self, data: bytes) -> None:
         """Send bytes."""
+        ...
+
+    def forget(self) -> None:
+        """Drop what came while nobody read."""
         ...
 
 
 class Shell(Protocol):
-    """A root shell on the board; labgrid's CommandProtocol and FileTransferProtocol."""
+    """A root shell on the board. One that broke is opened anew by the next command.
+
+    Synchronization: one thread.
+    """
 
     def run(self, command: str, *, timeout: float | None = None) -> tuple[list[str], list[str], int]:
-        """Output, errors and exit status of a command."""
+        """Output, errors and exit status of a command.
+
+        Raises:
+            BoardGoneError: Nobody knows whether it was run.
+        """
         ...
 
     def put(self, filename: str, remotepath: str) -> None:
-        """Copy a file onto the board."""
+        """Copy a file onto the board.
+
+        Raises:
+            BoardGoneError: It may be there in part.
+        """
+        ...
+
+    def close(self) -> None:
+        """Let go of a board that goes away; waits for no answer of it."""
         ...
 
 
@@ -65,7 +95,11 @@ class Host(Protocol):
     """Commands on the bench's own machine, as root."""
 
     def run(self, *command: str) -> None:
-        """Run a command that must succeed."""
+        """Run a command that must succeed.
+
+        Raises:
+            HostError: It did not, or it may not be run.
+        """
         ...
 
 

@@ -1,0 +1,84 @@
+"""The real bench's board: what it is told, in which words, and what becomes of it when it goes away."""
+
+from __future__ import annotations
+
+import pytest
+from hil.api import Setup
+from hil.real import bench as bench_module
+from hil.real.bench import RealBench
+from hil.real.parts import BoardGoneError
+from rigs.bench_table import House, fakes
+
+
+@pytest.fixture
+def parts():
+    return fakes()
+
+
+@pytest.fixture
+def table_bench(tmp_path, parts):
+    made = RealBench(House(tmp_path), tmp_path, Setup(), parts)
+    made.begin()
+    yield made
+    made.close()
+
+
+def test_armed_is_what_systemd_heard_on_the_benchs_own_clock(table_bench, parts):
+    armed_s = table_bench.panel.wait_armed()
+    assert table_bench.panel.wait_armed() == pytest.approx(armed_s, abs=0.5)
+    parts.shell.answers["ActiveEnterTimestampMonotonic"] = ["0", "activating", "10.0"]
+    with pytest.raises(AssertionError, match="not armed within"):
+        table_bench.panel.wait_armed(0.1)
+
+
+def test_the_whole_board_is_weighed_by_its_own_kernel(table_bench, parts):
+    parts.shell.answers["/proc/stat"] = ["cpu  100 0 100 9000 0 0 0 0 0 0", "MemAvailable:  512000 kB"]
+    load = table_bench.panel.machine()
+    assert (load.available_mib, load.busy_s) == (500.0, 2.0)
+
+
+def test_a_power_cut_waits_for_the_capacitors(table_bench, parts, monkeypatch):
+    waits = []
+    monkeypatch.setattr(bench_module.time, "sleep", waits.append)
+    table_bench.power.cut(7)
+    parts.shell.answers["boot_id"] = ["boot-2", "0"]
+    table_bench.power.on()
+    assert parts.supply.orders == ["on", "off", "on"]
+    assert waits == [bench_module.OFF_S]
+
+
+def test_a_command_that_fails_on_the_board_fails_the_test_by_name(table_bench, parts):
+    parts.shell.status = 1
+    with pytest.raises(AssertionError, match="on the board: systemctl kill --kill-who=main --signal=STOP gatebooth"):
+        table_bench.panel.hang()
+    parts.shell.status = 0
+
+
+def _sent(parts, word):
+    return next(command for command in reversed(parts.shell.commands) if word in command)
+
+
+def test_a_board_that_goes_away_between_two_words_is_waited_for(table_bench, parts):
+    calm = parts.shell.run
+    away = iter([False, True, False])  # there, gone before its next word, and there again
+
+    def run(command, *, timeout=None):
+        if next(away, False):
+            raise BoardGoneError("TimeoutExpired")
+        return calm(command, timeout=timeout)
+
+    parts.shell.run = run
+    assert table_bench.panel.wait_armed(20.0) > 0
+    assert next(away, None) is None
+
+
+@pytest.mark.parametrize("silence", [255, BoardGoneError("no route to host")])
+def test_a_board_that_does_not_answer_is_waited_for_only_so_long(table_bench, parts, silence):
+    status, answers = parts.shell.status, dict(parts.shell.answers)
+    if isinstance(silence, int):
+        parts.shell.status = silence
+    else:
+        parts.shell.answers = {"": silence}
+    with pytest.raises(AssertionError, match=r"did not answer within 0\.1 s.*(255|no route)"):
+        table_bench.board.wait_shell(0.1)
+    parts.shell.status, parts.shell.answers = status, answers
