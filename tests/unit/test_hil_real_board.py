@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+
 import pytest
 from hil.api import Setup
 from hil.real import bench as bench_module
+from hil.real import board as board_module
 from hil.real.bench import RealBench
 from hil.real.parts import BoardGoneError
 from rigs.bench_table import House, fakes
+
+STUBS = {
+    "nohup": 'exec "$@"',
+    "sleep": ":",
+    "taskset": 'shift; echo "cpu $1" >> told; shift; exec "$@"',
+    "chrt": 'echo "$*" >> told',
+    "nproc": "echo 3",
+}
 
 
 @pytest.fixture
@@ -56,6 +68,28 @@ def test_a_command_that_fails_on_the_board_fails_the_test_by_name(table_bench, p
 
 def _sent(parts, word):
     return next(command for command in reversed(parts.shell.commands) if word in command)
+
+
+def test_a_frozen_board_has_a_loop_on_every_processor(table_bench, parts, tmp_path, monkeypatch):
+    limit, share = tmp_path / "limit", tmp_path / "share"
+    share.write_text("50000000")
+    monkeypatch.setattr(board_module, "RT_LIMIT", str(limit))
+    monkeypatch.setattr(board_module, "FAIR_SHARES", f"{share} {tmp_path}/none*/runtime")
+    for name, text in STUBS.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{text}\n")
+        (tmp_path / name).chmod(0o755)
+    table_bench.panel.freeze_machine()
+    # in the foreground, so that its end can be awaited
+    command = _sent(parts, "nohup").removesuffix(" >/dev/null 2>&1 &")
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    done = subprocess.run(
+        ["sh", "-c", command], cwd=tmp_path, env={"PATH": path}, capture_output=True, text=True, check=True
+    )
+    assert done.stderr == ""
+    assert limit.read_text() == "-1\n"
+    assert share.read_text() == "0\n"
+    told = (tmp_path / "told").read_text().splitlines()
+    assert sorted(told) == ["-f 99 sh -c while :; do :; done"] * 3 + ["cpu 0", "cpu 1", "cpu 2"]
 
 
 def test_a_board_that_goes_away_between_two_words_is_waited_for(table_bench, parts):
