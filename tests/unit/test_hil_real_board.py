@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import time
 
 import pytest
 from hil.api import Setup
@@ -90,6 +91,18 @@ def test_a_frozen_board_has_a_loop_on_every_processor(table_bench, parts, tmp_pa
     assert share.read_text() == "0\n"
     told = (tmp_path / "told").read_text().splitlines()
     assert sorted(told) == ["-f 99 sh -c while :; do :; done"] * 3 + ["cpu 0", "cpu 1", "cpu 2"]
+
+
+def test_the_clock_is_right_when_a_test_begins_and_the_boards_own_again_when_it_ends(tmp_path, parts):
+    bench = RealBench(House(tmp_path), tmp_path, Setup(), parts)
+    bench.begin()
+    told_s = float(_sent(parts, "date -u -s").split("@")[1].split()[0])
+    assert told_s == pytest.approx(time.time(), abs=30)
+    assert parts.shell.commands.index(_sent(parts, "date -u -s")) < parts.shell.commands.index(_sent(parts, "find"))
+    bench.clock.set(0.0)
+    bench.close()
+    assert float(_sent(parts, "date -u -s").split("@")[1].split()[0]) == pytest.approx(time.time(), abs=30)
+    assert "then systemctl start systemd-timesyncd" in parts.shell.commands[-1]
 
 
 def test_a_board_that_goes_away_between_two_words_is_waited_for(table_bench, parts):

@@ -25,6 +25,7 @@ CONFIG = "/etc/gatebooth"
 STATE = "/var/lib/gatebooth"
 FILLER = f"{STATE}/.bench-filler"
 DROP_IN = f"/etc/systemd/system/{UNIT}.service.d"
+TIME_UNIT = "systemd-timesyncd"
 SYNCHRONISED = "/run/systemd/timesync/synchronized"
 PROGRAM = "/opt/gatebooth/bin/gatebooth run --config /etc/gatebooth/panel.toml"
 RT_LIMIT = "/proc/sys/kernel/sched_rt_runtime_us"
@@ -54,6 +55,7 @@ class Board:
         """Give the panel this test's configuration and keys, and a state folder that has never been used."""
         must = self._parts.must
         self.wait_shell()
+        self.set_clock(time.time(), synced=True)
         must(f"systemctl stop {UNIT} && mkdir -p {STATE} {CONFIG} {DROP_IN} && find {STATE} -mindepth 1 -delete")
         names = ("panel", *RECEIVERS)
         for name in names:
@@ -73,9 +75,13 @@ class Board:
         self._parts.must(f"systemctl stop {UNIT}")
 
     def leave(self) -> None:
-        """Take away what only the bench wanted."""
+        """Take away what only the bench wanted, and let the board keep its own time again."""
         self.wait_shell()
-        self._parts.must(f"systemctl stop {UNIT} && rm -f {DROP_IN}/bench.conf {FILLER} && systemctl daemon-reload")
+        self.set_clock(time.time(), synced=False)
+        keep_time = f"if systemctl is-enabled --quiet {TIME_UNIT}; then systemctl start {TIME_UNIT}; fi"
+        self._parts.must(
+            f"systemctl stop {UNIT} && rm -f {DROP_IN}/bench.conf {FILLER} && systemctl daemon-reload && {keep_time}"
+        )
 
     def wait_shell(self, timeout_s: float = BOOT_S) -> None:
         """Return when the board answers."""
@@ -167,8 +173,8 @@ class Board:
 
     def set_clock(self, utc_s: float, *, synced: bool) -> None:
         """Step the wall clock; the kernel calls a clock that was set by hand not synchronised."""
-        mark = f"mkdir -p $(dirname {SYNCHRONISED}); touch {SYNCHRONISED}" if synced else f"rm -f {SYNCHRONISED}"
-        self._parts.must(f"systemctl stop systemd-timesyncd; date -u -s @{utc_s:.3f}; {mark}")
+        mark = f"mkdir -p $(dirname {SYNCHRONISED}) && touch {SYNCHRONISED}" if synced else f"rm -f {SYNCHRONISED}"
+        self._parts.must(f"systemctl stop {TIME_UNIT}; date -u -s @{utc_s:.3f} && {mark}")
 
     def fill(self) -> None:
         """Leave the panel's user no room."""
