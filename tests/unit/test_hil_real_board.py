@@ -105,6 +105,13 @@ def test_the_clock_is_right_when_a_test_begins_and_the_boards_own_again_when_it_
     assert "then systemctl start systemd-timesyncd" in parts.shell.commands[-1]
 
 
+def test_the_panels_words_leave_the_board_at_the_cables_speed_and_its_errors_do_not(table_bench, parts):
+    lines = parts.shell.files["/etc/systemd/system/gatebooth.service.d/bench.conf"].splitlines()
+    assert "ExecStartPre=+/bin/stty -F /dev/ttyAMA3 115200 raw -echo" in lines
+    assert {"StandardOutput=tty", "TTYPath=/dev/ttyAMA3", "StandardError=journal"} < set(lines)
+    assert lines[-2:] == ["ExecStart=", f"ExecStart={board_module.PROGRAM} --json-steps"]
+
+
 def test_a_board_that_goes_away_between_two_words_is_waited_for(table_bench, parts):
     calm = parts.shell.run
     away = iter([False, True, False])  # there, gone before its next word, and there again

@@ -28,6 +28,8 @@ DROP_IN = f"/etc/systemd/system/{UNIT}.service.d"
 TIME_UNIT = "systemd-timesyncd"
 SYNCHRONISED = "/run/systemd/timesync/synchronized"
 PROGRAM = "/opt/gatebooth/bin/gatebooth run --config /etc/gatebooth/panel.toml"
+STEPS_BPS = 115_200
+"""Of the cable `steps`: the speed of its serial port in the environment file."""
 RT_LIMIT = "/proc/sys/kernel/sched_rt_runtime_us"
 FAIR_SHARES = "/sys/kernel/debug/sched/fair_server/cpu*/runtime"
 """Kernels from 6.12 on keep five hundredths of a processor for what is not real-time, whatever `RT_LIMIT` says."""
@@ -189,7 +191,12 @@ class Board:
         return "\n".join(self._parts.must(f"journalctl --unit {UNIT} --output short-monotonic --lines 400", LOG_S))
 
     def _drop_in(self) -> str:
-        if not self._parts.table.steps:
+        port = self._parts.table.steps
+        if not port:
             return "[Service]\n"
-        tty = f"StandardOutput=tty\nTTYPath={self._parts.table.steps}\n"
-        return f"[Service]\n{tty}ExecStart=\nExecStart={PROGRAM} --json-steps\n"
+        # A port begins at 9600; what goes wrong must not go out by the same port, but into the journal as ever.
+        return (
+            f"[Service]\nExecStartPre=+/bin/stty -F {port} {STEPS_BPS} raw -echo\n"
+            f"StandardOutput=tty\nTTYPath={port}\nStandardError=journal\n"
+            f"ExecStart=\nExecStart={PROGRAM} --json-steps\n"
+        )
