@@ -136,3 +136,35 @@ def test_a_board_that_does_not_answer_is_waited_for_only_so_long(table_bench, pa
     with pytest.raises(AssertionError, match=r"did not answer within 0\.1 s.*(255|no route)"):
         table_bench.board.wait_shell(0.1)
     parts.shell.status, parts.shell.answers = status, answers
+
+
+def test_bites_are_counted_over_resets_that_forget_the_journal(table_bench, parts):
+    bites = table_bench.panel.bites()
+    parts.shell.answers["boot_id"] = ["boot-1", "1"]
+    assert table_bench.panel.bites() == bites + 1
+    parts.shell.answers["boot_id"] = ["boot-2", "0"]
+    assert table_bench.panel.bites() == bites + 2
+    parts.shell.answers["boot_id"] = ["boot-2", "2"]
+    assert table_bench.panel.bites() == bites + 4
+
+
+def test_what_the_bench_itself_ended_is_no_bite(table_bench, parts, monkeypatch):
+    monkeypatch.setattr(bench_module, "OFF_S", 0.0)
+    bites = table_bench.panel.bites()
+    table_bench.power.cut(7)
+    parts.shell.answers["boot_id"] = ["boot-2", "0"]
+    table_bench.panel.wait_armed()
+    table_bench.panel.crash_kernel()
+    parts.shell.answers["boot_id"] = ["boot-3", "0"]
+    table_bench.panel.wait_armed()
+    assert table_bench.panel.bites() == bites
+    parts.shell.answers["boot_id"] = ["boot-4", "0"]
+    assert table_bench.panel.bites() == bites + 1
+
+
+def test_a_supply_that_does_not_switch_the_board_is_found_out(table_bench, parts, monkeypatch):
+    monkeypatch.setattr(bench_module, "OFF_S", 0.0)
+    table_bench.power.cut(7)
+    with pytest.raises(AssertionError, match="ran on while its supply was off"):
+        table_bench.panel.wait_armed()
+    parts.shell.answers["boot_id"] = ["boot-2", "0"]
