@@ -3,7 +3,7 @@
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test proof bench bench-image hil hil-soak lint format wheel clean
+.PHONY: help demo test test-labgrid proof bench bench-image hil hil-soak lint format wheel clean
 
 # What `gatebooth demo` is given, as DEMO_ARGS=--json.
 DEMO_ARGS ?=
@@ -26,7 +26,7 @@ PIP_INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check
 WITH_SBIN := PATH="$$PATH:/usr/sbin:/sbin"
 
 # PyAudio compiles against PortAudio; the sound and camera tests run over ALSA files and a GStreamer RTSP server.
-TEST_PACKAGES := mosquitto mosquitto-clients nats-server rabbitmq-server openssl gcc libc6-dev python3-dev \
+TEST_PACKAGES := mosquitto mosquitto-clients nats-server rabbitmq-server openssl nftables gcc libc6-dev python3-dev \
 	portaudio19-dev libasound2-dev libasound2-plugins \
 	python3-gi gir1.2-gst-rtsp-server-1.0 gir1.2-gst-plugins-base-1.0 gstreamer1.0-plugins-base gstreamer1.0-plugins-good \
 	gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly
@@ -42,6 +42,9 @@ demo: .venv/demo ## press the button of a simulated booth and watch the alarm ar
 
 test: .venv/dev lint ## install what the tests need, check style and types, run the tests (TEST_ARGS="tests/unit -x")
 	@$(WITH_SBIN) $(PY) -m pytest --numprocesses $(TEST_WORKERS) --dist loadfile $(TEST_ARGS)
+
+test-labgrid: .venv/made ## hold the real bench to labgrid's own drivers, in an environment of its own
+	@.ci/labgrid
 
 proof: .venv/proof ## cut power, links, disks and processes for minutes, and write docs/reliability.md (best as root)
 	@$(WITH_SBIN) PYTHONPATH=tests $(PY) -m proof $(PROOF_ARGS)
