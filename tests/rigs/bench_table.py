@@ -10,7 +10,7 @@ from hil.panel_file import OUTPUTS
 from hil.real.parts import HostError, Parts, Table
 from rigs.broker import free_port
 
-SENSE_PINS = {"siren": 2, "strobe": 3}
+SENSE_PINS = dict(zip(OUTPUTS, range(2, 7), strict=True))
 TABLE = Table(
     address="127.0.0.1",
     interface="eth9",

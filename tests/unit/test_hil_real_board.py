@@ -166,5 +166,5 @@ def test_a_supply_that_does_not_switch_the_board_is_found_out(table_bench, parts
     monkeypatch.setattr(bench_module, "OFF_S", 0.0)
     table_bench.power.cut(7)
     with pytest.raises(AssertionError, match="ran on while its supply was off"):
-        table_bench.panel.wait_armed()
+        table_bench.panel.wait_armed(5.0, after_s=time.monotonic())
     parts.shell.answers["boot_id"] = ["boot-2", "0"]

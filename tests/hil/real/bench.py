@@ -33,9 +33,9 @@ def abilities(parts: Parts) -> frozenset[Can]:
     table = parts.table
     optional = {
         Can.LINK: not unable(parts.host, table.interface),
-        Can.OUTPUTS: parts.sense is not None,
-        Can.CONSOLE: parts.console is not None,
-        Can.STEPS: parts.steps is not None,
+        Can.OUTPUTS: parts.sense is not None and set(OUTPUTS) <= table.sense_pins.keys(),
+        Can.CONSOLE: parts.console is not None and bool(table.console),
+        Can.STEPS: parts.steps is not None and bool(table.steps),
         Can.CAMERA: bool(table.camera),
         Can.MICROPHONE: bool(table.microphone),
         Can.CAMERA_DISCONNECT: bool(table.camera) and "camera" in parts.plugs,

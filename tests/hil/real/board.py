@@ -118,6 +118,8 @@ class Board:
         while (left_s := deadline_s - time.monotonic()) > 0:
             self.wait_shell(left_s)
             with contextlib.suppress(BoardGoneError):  # it may go away between any two words
+                if self._ending is Off.SUPPLY:
+                    self._look()
                 armed_s = self._armed()
                 if armed_s is not None and armed_s > after_s:
                     self._look()
