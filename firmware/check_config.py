@@ -12,6 +12,7 @@ from firmware.adapters.mqtt_client import connect_options
 from firmware.adapters.pipe import PipeError
 from firmware.config_file import ConfigError, Use, check_files, load, named_files
 from firmware.config_paths import MQTT, carries, is_address, same_way
+from firmware.config_text import visible
 from firmware.config_words import say
 from firmware.core.chinese import chinese
 from firmware.core.path import ECHO_S
@@ -47,13 +48,13 @@ def main(args: argparse.Namespace) -> int:
     try:
         config = load(args.file, spoken)
     except ConfigError as error:
-        sys.stderr.write(f"{error}\n{say(spoken, 'mistakes', count=len(error.problems))}\n")
+        sys.stderr.write(f"{error}\n{say(spoken, 'mistakes', count=error.count)}\n")
         return BAD
     if args.show:
         sys.stdout.write("".join(f"{name} = {value}\n" for name, value in listing(config)))
     missing = [] if args.no_files else check_files(config, spoken) or bad_certificates(config)
     for problem in missing:
-        sys.stderr.write(f"{args.file}: {chinese(problem) if spoken == 'zh' else problem}\n")
+        sys.stderr.write(f"{args.file}: {visible(chinese(problem) if spoken == 'zh' else problem)}\n")
     if missing:
         sys.stderr.write(f"{args.file}: {say(spoken, 'files', count=len(missing))}\n")
         return FILES
@@ -141,5 +142,5 @@ def _walk(name: str, value: Any, *, secret: bool = False) -> list[tuple[str, str
     elif isinstance(value, tuple) and value and dataclasses.is_dataclass(value[0]):
         rows = [(str(place), item, False) for place, item in enumerate(value, 1)]
     else:
-        return [(name, masked(str(value)) if secret else str(value))]
+        return [(name, visible(masked(str(value)) if secret else str(value)))]
     return [row for key, item, hidden in rows for row in _walk(f"{name}.{key}" if name else key, item, secret=hidden)]

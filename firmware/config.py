@@ -11,12 +11,12 @@ from pathlib import Path
 
 from firmware.config_dc09 import Dc09Config
 from firmware.config_key import key
+from firmware.config_text import MQTT_TEXT_MAX
 from firmware.core.effects import Role
 from firmware.core.zone import ZoneType
 from firmware.wire.fields import NAME_PATTERN, PANEL_PATTERN
 
 # ruff: noqa: RUF001 - Chinese sentences have Chinese punctuation
-
 
 NAME = NAME_PATTERN.pattern
 """What a zone, output, camera, path or receiver may be called: it stands in topics and file names."""
@@ -28,7 +28,11 @@ PANEL_SHAPE = (
     "1 至 64 个字符，取自 A-Z a-z 0-9 _ . -，以字母或数字开头",
     "1 to 64 of A-Z a-z 0-9 _ . -, beginning with a letter or digit",
 )
-HOST = r"[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_.])?|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*(%\w+)?"
+# No part of a name is empty or longer than 63 characters (RFC 1035, 2.3.4): the resolver could not ask for it.
+HOST = (
+    r"(?!.*\.\.|(.*\.)?[^.]{64})[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_.])?"
+    r"|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*(%[A-Za-z0-9_.-]{1,15})?"
+)
 HOST_SHAPE = (
     "单独的主机名或地址，不带 mqtt://、端口和空格",
     "a host name or address alone, without mqtt://, port and spaces",
@@ -182,11 +186,12 @@ class PathConfig:
         "Network interface or own address by which this path leaves, as wwan0; empty: the routing table chooses.",
         "此路径所走的网络接口或本机地址，如 wwan0；留空则由路由表决定。",
         "",
+        high=64,
         pattern=BIND,
         shape=BIND_SHAPE,
     )
     protocol: str = key('MQTT version: "5" or "3.1.1".', "MQTT 版本：“5”或“3.1.1”。", "5", choices=("5", "3.1.1"))
-    username: str = key("User name at the broker.", "在代理上的用户名。", "")
+    username: str = key("User name at the broker.", "在代理上的用户名。", "", bytes=MQTT_TEXT_MAX)
     password_file: Path | None = key("File that holds the password, mode 0600.", "存放密码的文件，权限 0600。", None)
     tls: TlsConfig | None = key(
         "Encryption; without it the broker must be on this machine or in a tunnel.",
@@ -280,12 +285,7 @@ class CameraConfig:
     )
     transport: str = key("How RTSP travels.", "RTSP 的传输方式。", "tcp", choices=("tcp", "udp"))
     width: int = key(
-        "Wanted width of a V4L2 or test camera.",
-        "V4L2 或测试摄像头的宽度。",
-        1280,
-        low=64,
-        high=3840,
-        unit="pixel",
+        "Wanted width of a V4L2 or test camera.", "V4L2 或测试摄像头的宽度。", 1280, low=64, high=3840, unit="pixel"
     )
     height: int = key(
         "Wanted height of a V4L2 or test camera.",

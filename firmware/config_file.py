@@ -10,6 +10,7 @@ import difflib
 import enum
 import math
 import re
+import sys
 import tomllib
 import types
 from pathlib import Path
@@ -17,27 +18,60 @@ from typing import TYPE_CHECKING, Any, TypeVar, Union, get_args, get_origin, get
 
 from firmware.config import NAME, NAME_SHAPE, Config
 from firmware.config_paths import path_problems
+from firmware.config_text import PATH_MAX, SHOWN_MAX, holds_control, names_a_file, show, visible
 from firmware.config_words import say
 from firmware.core.words import pick
 from firmware.wire.dc09_key import Cipher, load_aes_key
 from firmware.wire.sign import KeyFileError, load_key
-from hal.urls import masked
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-SIZE_MAX = 1 << 20
-SHOWN_MAX = 60
+SIZE_MAX = 1 << 18
+"""Bytes; the largest panel with a comment at every key has a tenth of it."""
+DOTS_MAX = 300
+"""In one line: the library's time grows with the square of the parts of a dotted key, to hours."""
+PROBLEMS_MAX = 100
+"""So many are told, the rest is counted."""
+BOM = "\ufeff"
+"""What Windows Notepad puts in front of UTF-8."""
+_LONG_NUMBER = re.compile(rb"[0-9][0-9_]{%d}" % sys.int_info.default_max_str_digits)
 _MISSING = object()
 T = TypeVar("T")
 
 
 class ConfigError(ValueError):
-    """The file is not a panel's configuration; `problems` holds one sentence a mistake."""
+    """The file is not a panel's configuration; `problems` holds one sentence a mistake, up to `PROBLEMS_MAX`.
 
-    def __init__(self, source: str, problems: Iterable[str]) -> None:
-        self.problems = tuple(problems)
+    Args:
+        source: The file.
+        problems: All of them.
+        language: "zh" or "en".
+
+    Attributes:
+        count: How many there are.
+    """
+
+    def __init__(self, source: str, problems: Iterable[str], language: str = "en") -> None:
+        every = tuple(problems)
+        more = (say(language, "more", count=len(every) - PROBLEMS_MAX),) if len(every) > PROBLEMS_MAX else ()
+        self.problems = every[:PROBLEMS_MAX] + more
+        self.count = len(every)
         super().__init__("\n".join(f"{source}: {problem}" for problem in self.problems))
+
+
+def read(path: Path, language: str = "en") -> bytes:
+    """The bytes of a file, no more of them than `parse` takes.
+
+    Raises:
+        ConfigError: It cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return file.read(SIZE_MAX + 1)
+    except (OSError, ValueError) as error:  # ValueError: a NUL in its name
+        why = error.strerror if isinstance(error, OSError) else str(error)
+        raise ConfigError(str(path), [say(language, "unreadable", why=why)]) from error
 
 
 def load(path: Path, language: str = "en") -> Config:
@@ -46,35 +80,54 @@ def load(path: Path, language: str = "en") -> Config:
     Raises:
         ConfigError: With every problem of the file; also when it cannot be read at all.
     """
-    try:
-        with path.open("rb") as file:
-            raw = file.read(SIZE_MAX + 1)
-    except OSError as error:
-        raise ConfigError(str(path), [say(language, "unreadable", why=error.strerror)]) from error
-    return parse(raw, str(path), language)
+    return parse(read(path, language), str(path), language)
 
 
 def parse(raw: bytes, source: str, language: str = "en") -> Config:
     """Read the bytes of a file; `source` names it in messages.
 
     Raises:
-        ConfigError: With every problem.
+        ConfigError: With every problem; nothing else, whatever the bytes are.
     """
-    if len(raw) > SIZE_MAX:
-        raise ConfigError(source, [say(language, "too-large", limit=SIZE_MAX)])
     try:
-        table = tomllib.loads(raw.decode("utf-8"))
-    except UnicodeDecodeError as error:
-        raise ConfigError(source, [say(language, "not-utf8", place=error.start)]) from error
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(source, [say(language, "not-toml", why=error)]) from error
+        table = _toml(raw)
+    except _NotTomlError as error:
+        raise ConfigError(source, [say(language, error.key, **error.values)]) from error
     reader = _Reader(language)
     config = reader.record(Config, table, "")
     if config is not None:
         reader.problems += cross_check(config, language)
     if config is None or reader.problems:
-        raise ConfigError(source, reader.problems)
+        raise ConfigError(source, reader.problems, language)
     return config
+
+
+class _NotTomlError(Exception):
+    """The bytes cannot be read at all; the key of the sentence that says why, and its values."""
+
+    def __init__(self, key: str, **values: object) -> None:
+        self.key = key
+        self.values = values
+        super().__init__(key)
+
+
+def _toml(raw: bytes) -> dict[str, Any]:
+    if len(raw) > SIZE_MAX:
+        raise _NotTomlError("too-large", limit=SIZE_MAX)
+    for number, line in enumerate(raw.splitlines(), 1):
+        if line.count(b".") > DOTS_MAX:
+            raise _NotTomlError("dotted", line=number, limit=DOTS_MAX)
+    try:
+        return tomllib.loads(raw.decode("utf-8").removeprefix(BOM))
+    except UnicodeDecodeError as error:
+        raise _NotTomlError("not-utf8", place=error.start) from error
+    except RecursionError as error:
+        raise _NotTomlError("too-deep") from error
+    except ValueError as error:  # among them: more digits than Python takes for a number
+        found = None if isinstance(error, tomllib.TOMLDecodeError) else _LONG_NUMBER.search(raw)
+        if found is not None:
+            raise _NotTomlError("long-number", line=raw.count(b"\n", 0, found.start()) + 1) from error
+        raise _NotTomlError("not-toml", why=error) from error
 
 
 def cross_check(config: Config, language: str) -> list[str]:
@@ -201,8 +254,9 @@ class _Reader:
         for name in table:
             if name in fields:
                 continue
-            place = f"{where}.{name}" if where else name
-            near = difflib.get_close_matches(name, fields, 1, 0.5)
+            shown = visible(name, SHOWN_MAX)
+            place = f"{where}.{shown}" if where else shown
+            near = difflib.get_close_matches(shown, fields, 1, 0.5) if len(self.problems) < PROBLEMS_MAX else []
             if near:
                 self._tell("unknown-near", place, near=near[0])
             else:
@@ -232,19 +286,22 @@ class _Reader:
             return {}
         for name in value:
             if not re.fullmatch(NAME, name):
-                self._tell("name", f"{where}.{name}", shape=pick(self._language, NAME_SHAPE))
-        return {name: self.record(hint, table, f"{where}.{name}") for name, table in value.items()}
+                self._tell("name", f"{where}.{visible(name, SHOWN_MAX)}", shape=pick(self._language, NAME_SHAPE))
+        return {name: self.record(hint, table, f"{where}.{visible(name, SHOWN_MAX)}") for name, table in value.items()}
 
     def _scalar(self, hint: Any, value: object, where: str, limits: Any) -> Any:
         if isinstance(hint, type) and issubclass(hint, enum.Enum):
             return self._choice(hint, value, where)
         wanted: Any = {str: str, Path: str, int: int, float: (int, float), bool: bool}[hint]
-        shown = _show(value, secret="secret" in limits)
+        shown = show(value, secret="secret" in limits)
         if not isinstance(value, wanted) or (isinstance(value, bool) and hint is not bool):
             self._tell("kind", where, value=shown, wanted=say(self._language, _WORDS[hint]), found=self._kind(value))
             return None
         before = len(self.problems)
-        self._limit(value, limits, where, shown)
+        if hint is Path and not names_a_file(value):
+            self._tell("path", where, value=shown, limit=PATH_MAX)
+        else:
+            self._limit(value, limits, where, shown)
         return hint(value) if len(self.problems) == before else None
 
     def _choice(self, hint: type[enum.Enum], value: object, where: str) -> Any:
@@ -252,7 +309,7 @@ class _Reader:
             return hint(value)
         except ValueError:
             known = ", ".join(str(member.value) for member in hint)
-            self._tell("one-of", where, value=_show(value), known=known)
+            self._tell("one-of", where, value=show(value), known=known)
             return None
 
     def _limit(self, value: Any, limits: Any, where: str, shown: str) -> None:
@@ -263,6 +320,10 @@ class _Reader:
             self._tell("one-of", where, value=shown, known=", ".join(map(str, limits["choices"])))
         elif "pattern" in limits and not re.fullmatch(limits["pattern"], value):
             self._tell("shape", where, value=shown, shape=pick(self._language, limits["shape"]))
+        elif isinstance(value, str) and len(value.encode()) > limits.get("bytes", math.inf):
+            self._tell("bytes", where, value=shown, limit=limits["bytes"])
+        elif isinstance(value, str) and holds_control(value):
+            self._tell("unprintable", where, value=shown)
         elif isinstance(value, str):
             return
         elif value < limits.get("low", -math.inf):
@@ -276,10 +337,3 @@ class _Reader:
 
 _WORDS = {str: "text", Path: "file-name", int: "whole", float: "number", bool: "bool"}
 _KINDS = {dict: "table", list: "list", str: "text", bool: "bool", int: "whole", float: "number"}
-
-
-def _show(value: object, *, secret: bool = False) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    text = masked(repr(value)) if secret else repr(value)
-    return text if len(text) <= SHOWN_MAX else text[:SHOWN_MAX] + "…"

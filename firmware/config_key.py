@@ -9,8 +9,9 @@ from typing import Any
 def key(english: str, chinese: str, default: Any = ..., **limits: Any) -> Any:
     """A configuration key: its meaning in two languages, its default (none: the key is required) and its limits.
 
-    Limits: `low`, `high` for numbers; `choices`; `pattern` for text, with `shape` to say what fits (Chinese, English);
-    `secret=True` for text that may hold a password, shown as `****`; `unit` for pages and messages.
+    Limits: `low`, `high` for numbers; `high` characters and `bytes` for text; `choices`; `pattern` for text, with
+    `shape` to say what fits (Chinese, English); `secret=True` for text that may hold a password, shown as `****`;
+    `unit` for pages and messages.
     """
     metadata = {"en": english, "zh": chinese, **limits}
     if default is ...:

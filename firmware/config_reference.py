@@ -38,6 +38,7 @@ _WORDS = {
     "required": ("必填", "required"),
     "none": ("无", "none"),
     "characters": ("最多 {high} 个字符", "up to {high} characters"),
+    "bytes": ("最多 {bytes} 个字节", "up to {bytes} bytes"),
     "file": ("文件名", "file name"),
     "text": ("文本", "text"),
 }
@@ -104,8 +105,9 @@ class _Page:
         unit = f" {limits['unit']}" if "unit" in limits else ""
         if "low" in limits:
             return f"{limits['low']} … {limits['high']}{unit}"
-        if "high" in limits:
-            return self._say("characters", high=limits["high"])
+        for limit, word in (("high", "characters"), ("bytes", "bytes")):
+            if limit in limits:
+                return self._say(word, **{limit: limits[limit]})
         return {bool: "`true`, `false`", Path: self._say("file"), str: self._say("text")}.get(kind, "")
 
     def _say(self, key: str, **values: object) -> str:

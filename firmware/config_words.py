@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from firmware.config_text import visible
 from firmware.core.chinese import chinese
 from firmware.core.words import pick
 
@@ -18,6 +21,19 @@ WORDS: dict[str, tuple[str, str]] = {
         "不是 TOML：{why}；文本要加引号，一个键只写一次",
         "is not TOML: {why}; a text stands in quotes, a key stands once",
     ),
+    "too-deep": (
+        "列表或表一层套一层，太深；主机配置最多三层，请改正",
+        "has lists or tables inside each other, too many levels to read; a panel has three: correct it",
+    ),
+    "dotted": (
+        "第 {line} 行的点超过 {limit} 个；主机配置的键没有这么多层，请改正",
+        "has more than {limit} dots in line {line}; no key of a panel has so many levels: correct it",
+    ),
+    "long-number": (
+        "第 {line} 行的数字太长，无法读取；请改正",
+        "has a number in line {line} too long to read; correct it",
+    ),
+    "more": ("另有 {count} 处错误；请先改正以上各处", "{count} further mistake(s); correct these first"),
     "no-table": ("{where}：应为表，实为{found}", "{where}: expected a table, found {found}"),
     "no-tables": (
         "{where}：应为表 [{where}.NAME]，实为{found}",
@@ -34,6 +50,15 @@ WORDS: dict[str, tuple[str, str]] = {
     "most": ("{where} = {value}：最大为 {limit}", "{where} = {value}: the most is {limit}"),
     "length": ("{where} = {value}：最多 {limit} 个字符", "{where} = {value}: the most is {limit} characters"),
     "shape": ("{where} = {value}：应为 {shape}", "{where} = {value}: expected {shape}"),
+    "bytes": ("{where} = {value}：最多 {limit} 个字节", "{where} = {value}: the most is {limit} bytes"),
+    "path": (
+        "{where} = {value}：应为 1 至 {limit} 个字节的文件名",
+        "{where} = {value}: expected a file name of 1 to {limit} bytes",
+    ),
+    "unprintable": (
+        "{where} = {value}：含有不可见的控制字符；请删去后重新输入",
+        "{where} = {value}: holds control characters, which cannot be seen; type it again without them",
+    ),
     "no-zone": (
         "没有 [zone.NAME]：没有按钮的主机保护不了任何人；请加一个",
         "no [zone.NAME]: a panel without a button protects nobody; add one",
@@ -183,4 +208,8 @@ def say(language: str, key: str, **values: object) -> str:
     """The sentence of a key in "zh" or "en"; what the system said of a file is put into that language too."""
     if language == "zh" and "why" in values:
         values["why"] = chinese(str(values["why"]))
-    return pick(language, WORDS[key]).format(**values)
+    shown = {
+        name: visible(str(value)) if isinstance(value, str | Path | Exception) else value
+        for name, value in values.items()
+    }
+    return pick(language, WORDS[key]).format(**shown)

@@ -20,10 +20,10 @@ from firmware.adapters.journal_lock import JournalInUseError
 from firmware.adapters.mqtt_pipe import MqttPipe
 from firmware.adapters.ring_files import REAL
 from firmware.app import App, Parts, board_spec
-from firmware.config_file import ConfigError, load, parse
+from firmware.config_file import ConfigError, load, parse, read
 from firmware.core.chinese import chinese
 from firmware.core.effects import Progress, Store
-from firmware.core.facts import Trouble
+from firmware.core.facts import Trouble, TroubleOver
 from firmware.files import replace_file
 from firmware.media.spec import MediaSpec
 from firmware.teller import LogLines, Teller
@@ -108,10 +108,12 @@ def take_config(path: Path) -> tuple[Config, str]:
     Raises:
         ConfigError: The file is bad and there is no last good one.
     """
+    raw = b""
     try:
-        config = load(path)
+        raw = read(path)
+        config = parse(raw, str(path))
     except ConfigError as error:
-        for place in _places(path):
+        for place in _places(raw):
             try:
                 kept = load(place / LAST_GOOD)
             except ConfigError:
@@ -120,7 +122,6 @@ def take_config(path: Path) -> tuple[Config, str]:
         raise
     try:
         keep = config.panel.state_dir / LAST_GOOD
-        raw = path.read_bytes()
         if not keep.exists() or keep.read_bytes() != raw:
             config.panel.state_dir.mkdir(parents=True, exist_ok=True)
             replace_file(keep, raw)
@@ -129,12 +130,9 @@ def take_config(path: Path) -> tuple[Config, str]:
     return config, ""
 
 
-def _places(path: Path) -> list[Path]:
+def _places(raw: bytes) -> list[Path]:
     """Folders where a last good configuration may lie: the one that the bad file still names, then the usual ones."""
-    try:
-        found = re.search(rb'^\s*state_dir\s*=\s*["\']([^"\'\n]+)["\']', path.read_bytes(), re.MULTILINE)
-    except OSError:
-        found = None
+    found = re.search(rb'^\s*state_dir\s*=\s*["\']([^"\'\n]+)["\']', raw, re.MULTILINE)
     named = [Path(os.fsdecode(found.group(1)))] if found else []
     given = os.environ.get("STATE_DIRECTORY")
     return [*named, *([Path(given)] if given else []), DEFAULT_STATE]
@@ -155,6 +153,7 @@ class Process:
         self._reloading = self._ended = False
         self._args = args
         self._config = config
+        self._complaint = complaint
         self._stopping = threading.Event()
         self._out = Teller(STDOUT, "steps", '{"dropped": {count}}') if args.json_steps else None
         clock = SystemClock()
@@ -200,13 +199,24 @@ class Process:
             self._out.stop()
 
     def _helper(self, work: Callable[[], None]) -> None:
-        threading.Thread(target=work, name=work.__name__, daemon=True).start()
+        threading.Thread(target=self._guarded, args=(work,), name=work.__name__, daemon=True).start()
+
+    def _guarded(self, work: Callable[[], None]) -> None:
+        try:
+            work()
+        except Exception as error:
+            log.exception("%s", work.__name__)
+            self._app.inbox.post(Trouble(f"adapter {work.__name__.strip('_')}", f"{type(error).__name__}: {error}"))
 
     def _reload(self) -> None:
         try:
-            parse(self._args.config.read_bytes(), str(self._args.config))
-        except (ConfigError, OSError) as error:
-            self._app.inbox.post(Trouble("configuration", f"kept the running one: {error}"))
+            load(self._args.config)
+        except ConfigError as error:
+            why = f"kept the running one: {self._args.config}: {'; '.join(error.problems)}"
+            if why != self._complaint:  # a trouble that stands is not told again, a new mistake is
+                self._app.inbox.post(TroubleOver("configuration"))
+                self._complaint = why
+            self._app.inbox.post(Trouble("configuration", why))
             return
         self._reloading = True
         self._app.inbox.close()
