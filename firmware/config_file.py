@@ -35,6 +35,8 @@ PROBLEMS_MAX = 100
 """So many are told, the rest is counted."""
 BOM = "\ufeff"
 """What Windows Notepad puts in front of UTF-8."""
+PASSWORD_MAX = 4096
+"""Characters; the MQTT adapter reads no more."""
 _LONG_NUMBER = re.compile(rb"[0-9][0-9_]{%d}" % sys.int_info.default_max_str_digits)
 _MISSING = object()
 T = TypeVar("T")
@@ -157,6 +159,7 @@ class Use(enum.Enum):
     KEY = enum.auto()
     AES_KEY = enum.auto()
     SECRET = enum.auto()
+    PASSWORD = enum.auto()
     CERTIFICATE = enum.auto()
 
 
@@ -166,7 +169,7 @@ def named_files(config: Config) -> list[tuple[str, Path, Use]]:
     keys += [(f"receiver {receiver.name}: key_file", receiver.key_file) for receiver in config.receiver]
     found: list[tuple[str, Path | None, Use]] = [(where, file, Use.KEY) for where, file in keys]
     for path in config.path:
-        found.append((f"path {path.name}: password_file", path.password_file, Use.SECRET))
+        found.append((f"path {path.name}: password_file", path.password_file, Use.PASSWORD))
         if path.tls:
             found += [
                 (f"path {path.name}: tls.ca_file", path.tls.ca_file, Use.CERTIFICATE),
@@ -185,6 +188,8 @@ def check_files(config: Config, language: str = "en") -> list[str]:
         try:
             if use is Use.KEY:
                 load_key(file)
+            elif use is Use.PASSWORD and not _is_password(file):
+                problems.append(say(language, "password", where=where, file=file, limit=PASSWORD_MAX))
             elif use is not Use.AES_KEY:
                 file.open("rb").close()
         except KeyFileError as error:
@@ -192,6 +197,13 @@ def check_files(config: Config, language: str = "en") -> list[str]:
         except OSError as error:
             problems.append(say(language, "file", where=where, file=file, why=error.strerror))
     return problems + _bad_aes_keys(config)
+
+
+def _is_password(file: Path) -> bool:
+    """Whether a panel could send the whole of a file as its password."""
+    with file.open("rb") as source:
+        text = source.read(4 * PASSWORD_MAX + 1).decode("utf-8", "replace").rstrip("\r\n")
+    return 0 < len(text) <= PASSWORD_MAX and not holds_control(text)
 
 
 def _bad_aes_keys(config: Config) -> list[str]:

@@ -152,6 +152,10 @@ WORDS: dict[str, tuple[str, str]] = {
         "{where} = {file}：{why}；请放好文件或改正文件名",
         "{where} = {file}: {why}; put the file there or correct the name",
     ),
+    "password": (
+        "{where} = {file}：应只有一行密码，1 至 {limit} 个字符；请重写该文件",
+        "{where} = {file}: expected the password alone, one line of 1 to {limit} characters; write the file again",
+    ),
     "mistakes": ("{count} 处错误", "{count} mistake(s)"),
     "files": (
         "文件正确，但它指定的 {count} 个文件无法使用；主机照样启动，缺了它们",

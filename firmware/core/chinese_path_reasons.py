@@ -31,8 +31,8 @@ the interface has no IPv4 address: check DHCP, or the SIM card and its APN
     接口没有 IPv4 地址：请检查 DHCP，或 SIM 卡及其 APN
 no way to {} from there: check router and default route
     从那里到不了 {}：请检查路由器和默认路由
-key file {} is not there: put the receiving centre's key into it
-    没有密钥文件 {}：请把接警中心的密钥放进去
+put the receiving centre's key into it
+    请把接警中心的密钥放进去
 encryption needs the package pycryptodomex: pip install 'gatebooth[dc09]'
     加密需要软件包 pycryptodomex：pip install 'gatebooth[dc09]'
 key file {} holds something else than hexadecimal digits 0-9 a-f: write {} of them

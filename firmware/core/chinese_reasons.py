@@ -378,8 +378,12 @@ no copy of the configuration can be kept in {}: {}
     无法在 {} 保存配置副本：{}
 kept the running one: {}
     保持现有配置：{}
-key file {} is not there: copy it from the other side, or make a new one for both with `gatebooth keys`, or correct the path
-    没有密钥文件 {}：请从另一方复制，或用 `gatebooth keys` 为双方新建一个，或改正路径
+key file {} is not there: {}
+    没有密钥文件 {}：{}
+copy it from the other side, or make a new one for both with `gatebooth keys`, or correct the path
+    请从另一方复制，或用 `gatebooth keys` 为双方新建一个，或改正路径
+key file {} has more than {} bytes: that is no key; correct the path
+    密钥文件 {} 超过 {} 个字节：不是密钥；请改正路径
 key file {} cannot be read: {}
     密钥文件 {} 无法读取：{}
 key file {} holds something else than hexadecimal digits: it must be {} of 0-9 a-f

@@ -10,7 +10,7 @@ import re
 import string
 from typing import TYPE_CHECKING
 
-from firmware.wire.sign import KeyFileError
+from firmware.wire.sign import KeyFileError, read_key_file
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 HEX, TEXT = "hex", "text"
 SIZES = (16, 24, 32)
 """Bytes of an AES key: AES-128, AES-192, AES-256."""
-_FILE_MAX = 1024
 _PRINTABLE = re.compile(rb"[!-~]*")
 _IV = bytes(16)
 """DC-09 fixes it to zero; the random padding in front does its work."""
@@ -67,13 +66,7 @@ def load_aes_key(path: Path, encoding: str) -> bytes:
     Raises:
         KeyFileError: Missing, unreadable, of a wrong length or alphabet. The message shows none of its content.
     """
-    try:
-        with path.open("rb") as file:
-            text = file.read(_FILE_MAX).strip(b"\r\n\t ")
-    except FileNotFoundError:
-        raise KeyFileError(f"key file {path} is not there: put the receiving centre's key into it") from None
-    except OSError as error:
-        raise KeyFileError(f"key file {path} cannot be read: {error.strerror}") from None
+    text = read_key_file(path, "put the receiving centre's key into it")
     return _from_hex(path, text) if encoding == HEX else _from_text(path, text)
 
 

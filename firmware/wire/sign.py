@@ -25,6 +25,7 @@ __all__ = [
     "canonical",
     "exposure",
     "load_key",
+    "read_key_file",
     "seal",
     "seal_text",
     "sign",
@@ -34,7 +35,10 @@ __all__ = [
 
 KEY_BYTES = 32
 _KEY_DIGITS = 2 * KEY_BYTES
-_KEY_FILE_MAX = 1024
+_KEY_FILE_MAX = 4096
+"""Bytes; whatever is larger is some other file."""
+_BOM = b"\xef\xbb\xbf"
+"""What Windows Notepad puts in front of a text."""
 _MODE_OTHERS = 0o077
 _ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
@@ -54,16 +58,9 @@ def load_key(path: Path) -> bytes:
         KeyFileError: The file is missing, unreadable, too short, too long or not hexadecimal. The message never
             shows any of its content.
     """
-    try:
-        with path.open("rb") as file:
-            text = file.read(_KEY_FILE_MAX).strip()
-    except FileNotFoundError:
-        raise KeyFileError(
-            f"key file {path} is not there: copy it from the other side, or make a new one for both with "
-            f"`gatebooth keys`, or correct the path"
-        ) from None
-    except OSError as error:
-        raise KeyFileError(f"key file {path} cannot be read: {error.strerror}") from None
+    text = read_key_file(
+        path, "copy it from the other side, or make a new one for both with `gatebooth keys`, or correct the path"
+    )
     if not all(chr(byte) in string.hexdigits for byte in text):
         raise KeyFileError(
             f"key file {path} holds something else than hexadecimal digits: it must be {_KEY_DIGITS} of 0-9 a-f"
@@ -71,6 +68,28 @@ def load_key(path: Path) -> bytes:
     if len(text) != _KEY_DIGITS:
         raise KeyFileError(f"key file {path} has {len(text)} hexadecimal digits: it must have {_KEY_DIGITS}")
     return bytes.fromhex(text.decode("ascii"))
+
+
+def read_key_file(path: Path, remedy: str) -> bytes:
+    """All that a key file holds but the white space around it.
+
+    Args:
+        path: The file.
+        remedy: What to do when it is not there.
+
+    Raises:
+        KeyFileError: Missing, unreadable, or too large for a key.
+    """
+    try:
+        with path.open("rb") as file:
+            text = file.read(_KEY_FILE_MAX + 1)
+    except FileNotFoundError:
+        raise KeyFileError(f"key file {path} is not there: {remedy}") from None
+    except OSError as error:
+        raise KeyFileError(f"key file {path} cannot be read: {error.strerror}") from None
+    if len(text) > _KEY_FILE_MAX:
+        raise KeyFileError(f"key file {path} has more than {_KEY_FILE_MAX} bytes: that is no key; correct the path")
+    return text.removeprefix(_BOM).strip()
 
 
 def exposure(path: Path) -> str:

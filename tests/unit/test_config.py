@@ -261,6 +261,13 @@ def test_check_config_tells_of_every_file_that_is_not_there(tmp_path, capsys):
     assert run(capsys, str(file), "--no-files")[0] == check_config.GOOD
 
 
+@pytest.mark.parametrize("password", ["", "\n", "p" * 4097, "one\ntwo", "a\0b"])
+def test_check_config_looks_into_password_files(tmp_path, capsys, password):
+    status, said = run(capsys, str(with_files(tmp_path, ca="", password=password)))
+    assert status == check_config.FILES
+    assert "password: expected the password alone, one line of 1 to 4096 characters; write the file again" in said.err
+
+
 def test_check_config_looks_into_certificates(tmp_path, capsys):
     status, said = run(capsys, str(with_files(tmp_path, ca="no certificate", password="secret")))
     assert status == check_config.FILES

@@ -321,6 +321,9 @@ def test_the_same_file_is_another_key_in_the_other_writing(tmp_path, size):
         ("J" * 17, TEXT, "has 17 characters: an AES key has 16, 24 or 32"),
         ("JJJJ JJJJ JJJJ J", TEXT, "without spaces"),
         ("密" * 16, TEXT, "printable ASCII"),
+        ("J" * 16 + " " * 2000 + "junk", TEXT, "without spaces"),
+        ("4A" * 16 + " " * 2000 + "junk", HEX, "something else than hexadecimal digits"),
+        ("4A" * 3000, HEX, "has more than 4096 bytes: that is no key"),
     ],
 )
 def test_a_key_of_a_wrong_length_or_alphabet_is_refused_with_the_remedy_and_not_shown(tmp_path, text, encoding, told):

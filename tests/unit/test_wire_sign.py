@@ -2,6 +2,7 @@
 
 import json
 import os
+from pathlib import Path
 
 import pytest
 from hypothesis import assume, given
@@ -66,13 +67,29 @@ def test_a_key_file_is_64_hexadecimal_digits(tmp_path):
     path = tmp_path / "panel.key"
     path.write_text(KEY.hex().upper() + "\n")
     assert load_key(path) == KEY
+    path.write_text(f"\ufeff{KEY.hex()}\r\n")  # as Windows Notepad writes it
+    assert load_key(path) == KEY
+
+
+def test_all_of_a_key_file_is_looked_at(tmp_path):
+    path = tmp_path / "panel.key"
+    path.write_text(KEY.hex() + " " * 2000)
+    assert load_key(path) == KEY
+    path.write_text(KEY.hex() + " " * 2000 + "junk")
+    with pytest.raises(KeyFileError, match="something else than hexadecimal digits"):
+        load_key(path)
+
+
+def test_a_file_too_large_for_a_key_is_refused_by_its_size():
+    with pytest.raises(KeyFileError, match="key file /dev/zero has more than 4096 bytes: that is no key; correct the"):
+        load_key(Path("/dev/zero"))
 
 
 BAD_KEYS = {
     "missing": (None, "is not there: copy it from the other side, or make a new one for both"),
     "empty": (b"", "has 0 hexadecimal digits: it must have 64"),
     "short": (b"ab" * 31, "has 62 hexadecimal digits: it must have 64"),
-    "long": (b"ab" * 4000, "hexadecimal digits: it must have 64"),
+    "long": (b"ab" * 4000, "has more than 4096 bytes: that is no key"),
     "no digits": (b"secret-word" * 6, "holds something else than hexadecimal digits"),
     "binary": (KEY, "holds something else than hexadecimal digits"),
 }
