@@ -27,6 +27,16 @@ SETTLE_S = PAUSE_CAP_S + 5.0
 OF_BROKER = ("seconds", "press_every", "receiver", "no_responder")
 OF_SIMULATION = ("outage", "presses", "silent", "brokers", "connect_rate", "scatter")
 PANELS_MAX = 1_000_000
+LIMITS = {
+    "outage": (0.1, 86_400.0, "s; a fleet that a day does not bring back is not brought back by two"),
+    "seconds": (0.1, 2_592_000.0, "s, 30 days"),
+    "press_every": (0.001, 86_400.0, "s, or 0 for nobody"),
+    "connect_rate": (0.1, 1_000_000.0, "connects a second; leave it out for any number"),
+    "scatter": (5.0, 300.0, "s, as scatter_s of a path"),
+}
+"""Least and most of each option that is a number with a fraction, and what it is."""
+WITHOUT = {"press_every": 0.0, "connect_rate": math.inf}
+"""What stands for none."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -97,17 +107,17 @@ def _problem(args: argparse.Namespace) -> str:
         return "say either --broker HOST:PORT, for real panels, or --simulate"
     if not 0 <= args.presses <= args.panels:
         return f"--presses {args.presses}: must be 0 to {args.panels}, one a panel"
-    for name, value in (
-        ("--outage", args.outage),
-        ("--seconds", args.seconds),
-        ("--connect-rate", args.connect_rate),
-        ("--scatter", args.scatter),
-    ):
-        if not value > 0:
-            return f"{name} {value:g}: must be above 0"
-    if args.brokers < 1:
-        return f"--brokers {args.brokers}: must be 1 or more"
-    return ""
+    if not 1 <= args.brokers <= args.panels:
+        return f"--brokers {args.brokers}: must be 1 to {args.panels}, a panel each"
+    return next(filter(None, map(_beyond, LIMITS, (getattr(args, name) for name in LIMITS))), "")
+
+
+def _beyond(name: str, value: float) -> str:
+    """Why an option's number cannot be taken; infinity and what is no number are beyond every limit."""
+    low, high, unit = LIMITS[name]
+    if value == WITHOUT.get(name, low) or low <= value <= high:
+        return ""
+    return f"--{name.replace('_', '-')} {value:g}: must be {low:.10g} to {high:.10g} {unit}"
 
 
 def _real(args: argparse.Namespace) -> int:
@@ -138,7 +148,7 @@ def _real(args: argparse.Namespace) -> int:
     if tally is not None:
         _show(tally, args)
         return _status(tally)
-    return 0 if fleet.complete and not fleet.pending else 1
+    return _end(args.panels - fleet.up, fleet.pending)
 
 
 def _run(fleet: Fleet, clock: Clock, args: argparse.Namespace) -> None:
@@ -174,7 +184,14 @@ def _show(tally: Tally, args: argparse.Namespace) -> None:
 
 
 def _status(tally: Tally) -> int:
-    return 0 if len(tally.back) >= tally.lost and not tally.pending else 1
+    away = max(0, tally.lost - len(tally.back))
+    return _end(away, tally.pending)
+
+
+def _end(away: int, pending: int) -> int:
+    if away or pending:
+        sys.stderr.write(f"not well at the end: {away} panels are not back, {pending} alarms are not through\n")
+    return 1 if away or pending else 0
 
 
 def _line(**values: object) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 import subprocess
 import sys
 
@@ -75,7 +76,18 @@ def test_the_command_runs_panels_and_says_how_many_are_up(broker):  # noqa: F811
         (["--panels", "5"], "either --broker"),
         (["--panels", "0", "--simulate"], "must be 1 to"),
         (["--panels", "5", "--simulate", "--presses", "6"], "must be 0 to 5"),
-        (["--panels", "5", "--simulate", "--outage", "0"], "must be above 0"),
+        (["--panels", "5", "--simulate", "--outage", "0"], "--outage 0: must be 0.1 to 86400 s"),
+        (["--panels", "5", "--simulate", "--outage", "inf"], "--outage inf: must be 0.1 to 86400 s"),
+        (["--panels", "5", "--simulate", "--scatter", "inf"], "--scatter inf: must be 5 to 300 s, as scatter_s"),
+        (["--panels", "5", "--simulate", "--scatter", "1"], "--scatter 1: must be 5 to 300 s"),
+        (
+            ["--panels", "5", "--simulate", "--connect-rate", "nan"],
+            "--connect-rate nan: must be 0.1 to 1000000 connects",
+        ),
+        (["--panels", "5", "--simulate", "--brokers", "6"], "--brokers 6: must be 1 to 5"),
+        (["--panels", "5", "--broker", "a", "--press-every", "nan"], "--press-every nan: must be 0.001 to 86400 s, or"),
+        (["--panels", "5", "--broker", "a", "--press-every", "-1"], "--press-every -1: must be 0.001 to 86400 s, or 0"),
+        (["--panels", "5", "--broker", "a", "--seconds", "inf"], "--seconds inf: must be 0.1 to 2592000 s, 30 days"),
         (["--panels", "5", "--simulate", "--seconds", "9"], "--seconds does nothing with --simulate"),
         (["--panels", "5", "--broker", "a", "--connect-rate", "9"], "--connect-rate does nothing with --broker"),
         (["--panels", "5", "--broker", "a:b:c:d"], "is not of the form"),
@@ -86,3 +98,11 @@ def test_options_that_make_no_sense_are_refused_with_the_remedy(options, says):
     done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
     assert done.returncode == 2
     assert says in done.stderr
+
+
+def test_a_fleet_that_is_not_well_at_the_end_says_so():
+    options = ["--panels", "200", "--simulate", "--outage", "10", "--connect-rate", "0.1"]
+    command = [sys.executable, "-m", "firmware.cli", "fleet", *options]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    assert re.search(r"not well at the end: [1-9]\d* panels are not back, \d+ alarms are not through", done.stderr)
