@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
+
 import pytest
-from proof import campaign, image, subjects
+from proof import campaign, dials, image, subjects
 from proof.cuts import sweep
-from proof.page import DATA, PAGE, load, render
+from proof.page import DATA, PAGE, Row, load, render, stamped
+from rigs import clusters
 
 PLAN = campaign.SHORT
 
@@ -57,7 +61,32 @@ def test_the_same_rig_sees_a_peer_lose(tmp_path):
 
 
 def test_what_was_accepted_reaches_the_desk_through_kills_bad_links_and_bad_disks(processes):
-    held(processes, 7)
+    held(processes, 10)
+    assert sum("DC-09" in row.fault for row in processes.rows) == 3
+
+
+def test_a_receiver_that_acknowledged_what_it_does_not_have_would_be_caught(tmp_path, monkeypatch):
+    monkeypatch.setattr(dials, "BAD", (dials.acknowledge,))
+    assert dials.bad_receiver(tmp_path, "bad answers", 1, seed=1).lost == 1
+
+
+@pytest.mark.skipif(bool(clusters.missing("nats")), reason="the Debian package nats-server is not installed")
+def test_a_node_killed_in_a_storm_of_alarms_is_a_row():
+    held(campaign.node_storms(PLAN), 1)
+
+
+@pytest.fixture
+def pool():
+    yield
+    campaign._pool().shutdown()
+    campaign._pool.cache_clear()
+
+
+def test_fewer_cuts_than_were_promised_are_a_broken_promise(pool):
+    result = campaign.cuts(replace(PLAN, seeds=1, stride=200, sectors=1, cuts_least=10_000))
+    assert not result.rows[0].kept
+    assert "are no proof, 10000 are asked for" in result.failures[-1]
+    assert campaign.Plan().cuts_least == 10_000
 
 
 @pytest.mark.parametrize("kind", campaign.FAULTS)
@@ -80,6 +109,26 @@ def test_the_whole_panel_delivers_under_any_clock():
 def test_a_state_folder_from_an_old_backup_uses_no_epoch_again():
     for right in (True, False):
         assert sum(campaign.restored(seed, clock_right=right).epochs_reused for seed in range(PLAN.restores)) == 0
+
+
+@pytest.mark.parametrize(
+    ("lost", "accepted", "said"),
+    [(8, 8, "100"), (9_999, 10_000, "99.9"), (996, 1000, "99.6"), (49, 100, "49"), (79, 10_000, "0.79")],
+)
+def test_a_share_is_a_number_that_people_write(lost, accepted, said):
+    row = Row("peers", "paho: power", "", "", 8, accepted, lost, 0, "1 … 1 … 1 / 1 … 1 … 1 / 8")
+    assert f"lost {said} %" in render([row])
+
+
+def test_every_row_says_when_and_from_what_it_was_run():
+    run = stamped(Row("link", "black hole", "kept", "here", 1, 1, 0, 0))
+    first = replace(run, date="2026-11-22", commit="abcd1234")
+    other = replace(first, fault="silence", date="2026-11-28", commit="dcba4321+")
+    page = render([first, other])
+    assert "| 2026-11-22 abcd1234 |" in page
+    assert "| 2026-11-28 dcba4321+ |" in page
+    assert page.count(first.machine) == 1
+    assert re.fullmatch(r"([0-9a-f]{8}\+?)?", run.commit)
 
 
 @pytest.mark.skipif(not DATA.exists(), reason="the campaign has not run yet")

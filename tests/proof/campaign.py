@@ -14,12 +14,13 @@ from importlib import util
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from proof import image, links, storms, subjects
+from proof import dials, image, links, nodes, storms, subjects
 from proof.cuts import Sweep, sweep
 from proof.faults import FAULTS, UNREADABLE, clock_epochs, clock_panel, disk_fault, restored, shared_sector, unread
 from proof.lives import Passed
 from proof.oracle import Verdict
-from proof.page import Row
+from proof.page import Row, row_of
+from rigs import clusters
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,6 +51,10 @@ class Plan:
         ("one byte a second", 8),
         ("reset in a packet", 30),
     )
+    bad_receivers: tuple[tuple[str, int], ...] = (("black hole", 12), ("silence", 12), ("bad answers", 18))
+    node_kills: tuple[tuple[str, int], ...] = (("rabbitmq", 3), ("nats", 3))
+    node_alarms: int = 300
+    cuts_least: int = 10_000
     disk_rounds: int = 10
     delete_rounds: int = 4
     disk_trials: int = 300
@@ -65,6 +70,10 @@ SHORT = Plan(
     image_cuts=6,
     kills=(("panel", 3), ("broker", 4), ("both", 3)),
     bad_links=(("frozen peer", 1), ("black hole", 1), ("one byte a second", 1), ("reset in a packet", 3)),
+    bad_receivers=(("black hole", 1), ("silence", 1), ("bad answers", 2)),
+    node_kills=(("nats", 1),),
+    node_alarms=100,
+    cuts_least=500,
     disk_rounds=2,
     delete_rounds=1,
     disk_trials=25,
@@ -82,24 +91,6 @@ class Result:
     failures: list[str]
 
 
-def row_of(part: str, fault: str, promise: str, test: str, verdict: Verdict, *, note: str = "") -> Row:
-    """A verdict as a row."""
-    slow = "" if verdict.slowest_s is None else f"received {verdict.slowest_s:.1f} s after it ended, at the latest"
-    words = [word for word in (note, slow) if word]
-    return Row(
-        part,
-        fault,
-        promise,
-        test,
-        verdict.trials,
-        verdict.accepted,
-        verdict.lost + verdict.unpromised,
-        verdict.invented,
-        "; ".join(words),
-        kept=not (verdict.bad or verdict.failures),
-    )
-
-
 def cuts(plan: Plan) -> Result:
     """Power cuts by replay."""
     total, went = Verdict(), Passed()
@@ -115,6 +106,10 @@ def cuts(plan: Plan) -> Result:
         "accepted and unfinished: there, as it was; finished: gone; marks and events: as promised; the epoch rises"
     )
     fault = "power cut at any step of a recorded trace"
+    if total.trials < plan.cuts_least:
+        total.failures.append(
+            f"cuts: {total.trials} are no proof, {plan.cuts_least} are asked for: record longer traces"
+        )
     row = row_of("power", fault, promise, "tests/proof/cuts.py", total, note=note)
     return Result([row, _sectors(plan)], total.failures)
 
@@ -199,6 +194,10 @@ def processes(plan: Plan) -> Result:
     jobs += [
         ("link", _LINKS[fault], functools.partial(_link, fault, count, plan.seed)) for fault, count in plan.bad_links
     ]
+    jobs += [
+        ("dc09", _RECEIVERS[fault], functools.partial(_receiver, fault, count, plan.seed))
+        for fault, count in plan.bad_receivers
+    ]
     if not image.available():
         jobs += [
             ("disk", "a real ext4 filled to the last byte by another process, the panel killed", _full(plan)),
@@ -209,13 +208,14 @@ def processes(plan: Plan) -> Result:
     rows = []
     for (part, fault, _), verdict in zip(jobs, verdicts, strict=True):
         promise, module = _PROMISES[part]
-        rows.append(row_of(part, fault, promise, f"tests/proof/{module}.py", verdict))
+        rows.append(row_of("link" if part == "dc09" else part, fault, promise, f"tests/proof/{module}.py", verdict))
     return Result(rows, [failure for verdict in verdicts for failure in verdict.failures])
 
 
 _PROMISES = {
     "kill": ("stored or brokered: reaches the desk", "storms"),
     "link": ("stored at once; reaches the desk once the link is whole", "links"),
+    "dc09": ("stored at once; acknowledged once the receiver is good, and not called received before", "dials"),
     "disk": ("stored; reaches the desk after the next start", "storms"),
 }
 _LINKS = {
@@ -224,6 +224,30 @@ _LINKS = {
     "one byte a second": "one byte a second",
     "reset in a packet": "reset in the middle of a packet, one to three times",
 }
+_RECEIVERS = {
+    "black hole": "alarm receiver (DC-09) in a black hole: everything is swallowed",
+    "silence": "alarm receiver (DC-09) that reads and says nothing",
+    "bad answers": "alarm receiver (DC-09) with bad answers: NAK, DUH, wrong checksum, number or account, half, none",
+}
+
+
+def _receiver(fault: str, count: int, seed: int, folder: Path) -> Verdict:
+    return dials.bad_receiver(folder, fault, count, seed)
+
+
+def node_storms(plan: Plan) -> Result:
+    """Nodes of a cluster killed in a storm of alarms."""
+    rows, failures = [], []
+    for kind, kills in plan.node_kills:
+        if package := clusters.missing(kind):
+            print(f"  no node of {nodes.KINDS[kind]} to kill without the Debian package {package}")
+            continue
+        with _folder() as folder:
+            found = nodes.killed_nodes(folder, kind, kills, plan.node_alarms)
+        fault = f"{nodes.KINDS[kind]}, three nodes: one killed half way through {plan.node_alarms} alarms, by turns"
+        rows.append(row_of("node", fault, "repeated until the desk has acknowledged it", "tests/proof/nodes.py", found))
+        failures += found.failures
+    return Result(rows, failures)
 
 
 def _full(plan: Plan) -> Callable[[Path], Verdict]:
@@ -361,6 +385,7 @@ PARTS: dict[str, Callable[[Plan], Result]] = {
     "image": images,
     "peers": peers,
     "processes": processes,
+    "nodes": node_storms,
     "disk": disks,
     "clock": clocks,
     "identity": identities,

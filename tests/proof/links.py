@@ -14,12 +14,12 @@ import time
 from typing import TYPE_CHECKING
 
 from proof.oracle import Verdict
-from proof.storms import ZONES, Booth
+from proof.storms import ZONES, Booth, Presser
 from rigs.broker import Mosquitto
 
 if TYPE_CHECKING:
     import pathlib
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 CHUNK = 65536
 BAD_S = (0.2, 5.0)
@@ -188,25 +188,54 @@ def bad_link(folder: pathlib.Path, fault: str, trials: int, seed: int) -> Verdic
 
 def _one(it: Booth, link: BadLink, fault: str, zone: str, rng: random.Random) -> float:
     """One failure and its end; seconds from the end to the receipt."""
-    pause = threading.Event()
-    match fault:
-        case "frozen peer":
-            it.broker.freeze()
-        case "black hole":
-            link.mode = Mode.SWALLOW
-        case "one byte a second":
-            link.mode = Mode.TRICKLE
-        case _:
-            link.cut_after = [rng.randint(1, PACKET) for _ in range(rng.randint(1, 3))]
+
+    def spoil() -> None:
+        match fault:
+            case "frozen peer":
+                it.broker.freeze()
+            case "black hole":
+                link.mode = Mode.SWALLOW
+            case "one byte a second":
+                link.mode = Mode.TRICKLE
+            case _:
+                link.cut_after = [rng.randint(1, PACKET) for _ in range(rng.randint(1, 3))]
+
+    def heal() -> None:
+        it.broker.thaw()
+        link.mode = Mode.GOOD
+
+    bad_s = rng.uniform(*BAD_S) if fault != "reset in a packet" else 0.0
+    return ride_out(it, zone, spoil, heal, bad_s=bad_s)
+
+
+def ride_out(
+    it: Presser,
+    zone: str,
+    spoil: Callable[[], None],
+    heal: Callable[[], None],
+    *,
+    bad_s: float,
+    patience_s: float = ARRIVE_S,
+) -> float:
+    """Press while the link is bad; seconds from its end to the receipt.
+
+    Args:
+        it: Who presses.
+        zone: Where.
+        spoil: Makes the link bad.
+        heal: Makes it good.
+        bad_s: How long it stays bad once the alarm is stored; 0: it heals by itself, and is not waited for.
+        patience_s: How long the receipt may take.
+    """
+    spoil()
     it.press([zone])
     ident = it.panel.step("raised")["id"]
-    if fault != "reset in a packet":
+    if bad_s:
         it.until(ident, "stored")
-        pause.wait(rng.uniform(*BAD_S))
-    it.broker.thaw()
-    link.mode = Mode.GOOD
+        threading.Event().wait(bad_s)
+    heal()
     healed_s = time.monotonic()
-    received_s = it.until(ident, "received", ARRIVE_S)
+    received_s = it.until(ident, "received", patience_s)
     it.accepted.add(ident)
     it.release([zone])
     return received_s - healed_s

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import json
 import os
 import platform
-from dataclasses import asdict, dataclass
+import subprocess
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from proof.oracle import Verdict
 
 ROOT = Path(__file__).parents[2]
 DATA = ROOT / "docs" / "reliability.json"
@@ -35,6 +39,7 @@ class Row:
         kept: Whether the promise held.
         date: Of the run.
         machine: It ran on.
+        commit: Of what ran; "+" behind it: with changes that were not committed.
     """
 
     part: str
@@ -49,13 +54,42 @@ class Row:
     kept: bool = True
     date: str = ""
     machine: str = ""
+    commit: str = ""
+
+
+def row_of(part: str, fault: str, promise: str, test: str, verdict: Verdict, *, note: str = "") -> Row:
+    """A verdict as a row."""
+    slow = "" if verdict.slowest_s is None else f"received {verdict.slowest_s:.1f} s after it ended, at the latest"
+    words = [word for word in (note, slow) if word]
+    return Row(
+        part,
+        fault,
+        promise,
+        test,
+        verdict.trials,
+        verdict.accepted,
+        verdict.lost + verdict.unpromised,
+        verdict.invented,
+        "; ".join(words),
+        kept=not (verdict.bad or verdict.failures),
+    )
 
 
 def stamped(row: Row) -> Row:
-    """The row with the day and the machine."""
+    """The row with the day, the commit and the machine."""
     today = dt.datetime.now(tz=dt.UTC).date().isoformat()
     machine = f"{platform.system()} {platform.release().split('-')[0]} {platform.machine()}, {os.cpu_count()} cores"
-    return Row(**{**asdict(row), "date": today, "machine": f"{machine}, Python {platform.python_version()}"})
+    machine = f"{machine}, Python {platform.python_version()}"
+    return replace(row, date=today, machine=machine, commit=_commit())
+
+
+@functools.cache
+def _commit() -> str:
+    git = ["git", "-C", str(ROOT), "describe", "--always", "--abbrev=8", "--exclude=*", "--dirty=+"]
+    try:
+        return subprocess.run(git, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return ""
 
 
 def keep(rows: Iterable[Row]) -> None:
@@ -74,7 +108,7 @@ def load() -> list[Row]:
 
 HEAD = """# Reliability
 
-What is promised when something fails, and how often that was tried. This page is written by `make proof` (some eight
+What is promised when something fails, and how often that was tried. This page is written by `make proof` (some ten
 minutes on two busy cores; as root it also cuts the power of a real ext4); a shorter run is part of `make test`. Seeds
 are fixed: a trial that fails prints how to play it again. `make proof PROOF_ARGS="cuts --seed 7"` runs one part with
 another seed.
@@ -89,12 +123,18 @@ torn at any byte, the folder has the names of any moment since its last sync. Ea
 what had been promised; one in 25 is cut again while it starts. The same is done on a real ext4 on an image: the writer
 is frozen at a random instant, the image copied, the copy mounted. That takes the page cache away; it is no proof about
 a card that lies about its flushes."""
+LINK = """The whole panel as a process behind a proxy that fails on purpose: over MQTT to a broker and a desk, and over
+DC-09 alone to an alarm receiver, which fails in its own ways too."""
+NODE = """The panel's uplinks and the desk's links of the delivery suite, over TLS to the three nodes of a cluster from
+`deploy/broker/`, each with two of them: the node that both share dies, then the others. *Accepted* is every alarm
+pressed. What a confirmed alarm is worth to a desk that is away is another question: [scaling](scaling.md)."""
 DISK = """The real journal over a faulty operating system in virtual time, then a cut of the power; and the whole panel
 on a real file system."""
 PARTS = {
     "power": ("Power cuts", POWER),
     "kill": ("Processes killed", "The whole panel as a process, a real broker, a desk; presses all the while."),
-    "link": ("Links", "The whole panel as a process behind a proxy that fails on purpose."),
+    "link": ("Links", LINK),
+    "node": ("Nodes of a cluster", NODE),
     "disk": ("Disks", DISK),
     "clock": (
         "Clocks",
@@ -144,30 +184,45 @@ def render(rows: list[Row]) -> str:
 
 
 def _table(rows: list[Row]) -> str:
-    lines = ["| fault | promise | test | trials | accepted | lost | invented | |", "|---|---|---|--:|--:|--:|--:|---|"]
+    lines = [
+        "| fault | promise | test | trials | accepted | lost | invented | run | |",
+        "|---|---|---|--:|--:|--:|--:|---|---|",
+    ]
     for row in rows:
         kept = "" if row.kept else "**broken** "
         lines.append(
             f"| {row.fault} | {row.promise} | `{row.test}` | {_n(row.trials)} | {_n(row.accepted)} | {_n(row.lost)} |"
-            f" {_n(row.invented)} | {kept}{row.note} |"
+            f" {_n(row.invented)} | {_run(row)} | {kept}{row.note} |"
         )
     return "\n".join(lines) + "\n"
 
 
 def _peers(rows: list[Row]) -> str:
-    lines = ["| store | cut by | cuts | accepted before a cut | lost at a cut | |", "|---|---|--:|--:|--:|---|"]
+    lines = [
+        "| store | cut by | cuts | accepted before a cut | lost at a cut | run | |",
+        "|---|---|--:|--:|--:|---|---|",
+    ]
     for row in rows:
         name, _, by = row.fault.rpartition(": ")
         accepted, lost, times = row.note.split(" / ")
-        share = f"{100 * row.lost / max(1, row.accepted):.2g} %"
-        verdict = f"lost {share} in all, some at {times} of {row.trials} cuts" if row.lost else "lost nothing"
-        lines.append(f"| {name} | {by} | {row.trials} | {accepted} | {lost} | {verdict} |")
+        some = f"lost {_share(row.lost, row.accepted)} % in all, some at {times} of {row.trials} cuts"
+        verdict = some if row.lost else "lost nothing"
+        lines.append(f"| {name} | {by} | {row.trials} | {accepted} | {lost} | {_run(row)} | {verdict} |")
     return "\n".join(lines) + "\n"
 
 
+def _share(lost: int, accepted: int) -> str:
+    """Percent in two digits; 100 is said of nothing less than all."""
+    percent = 100 * lost / max(1, accepted)
+    return "100" if lost == accepted else f"{min(percent, 99.9):.{2 if percent < 99.5 else 3}g}"
+
+
+def _run(row: Row) -> str:
+    return f"{row.date} {row.commit}".strip()
+
+
 def _runs(rows: list[Row]) -> str:
-    seen = sorted({(row.date, row.machine) for row in rows})
-    return "Last run: " + "; ".join(f"{date} on {machine}" for date, machine in seen) + ".\n"
+    return "Run on " + "; ".join(sorted({row.machine for row in rows})) + ". Day and commit stand in each row.\n"
 
 
 def _n(value: int) -> str:
