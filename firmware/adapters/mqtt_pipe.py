@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Any
 
 from firmware.adapters.mqtt_client import ConnectOptions, client_id, connect_options, explain_alert
 from firmware.adapters.outbound import Outbound
-from firmware.adapters.pipe import Answered, Incoming, Letter, Lost, Pipe, PipeEvent, Ready, Welcomed
+from firmware.adapters.pipe import Answered, Incoming, Letter, Lost, Pipe, PipeEvent, Ready, Subscribed, Welcomed
 from firmware.core.retry import STEP_S
 from firmware.wire.fields import INBOUND_MAX
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
     from paho.mqtt.properties import Properties
@@ -101,6 +101,11 @@ class MqttPipe(Pipe):
         self._stirred = True
         self._chores_s = now.mono_s + CHORES_S
         return max(self._way.took_s, client.tls_took_s)
+
+    def ask(self) -> None:
+        """See `Pipe.ask`."""
+        if self._client is not None and self._ready and self._subscribe:
+            self._ask(self._client)
 
     def publish(self, token: int, letter: Letter, *, more: bool = False) -> None:
         """See `Pipe.publish`."""
@@ -246,23 +251,28 @@ class MqttPipe(Pipe):
         self._receive_maximum = getattr(properties, "ReceiveMaximum", RECEIVE_MAXIMUM)
         if self._subscribe:
             self._events.append(Welcomed())
-            client.subscribe([(topic, _how(self._config.protocol)) for topic in self._subscribe])
+            self._ask(client)
         else:
             self._settle(client, "")
+
+    def _ask(self, client: Client) -> None:
+        client.subscribe([(topic, _how(self._config.protocol)) for topic in self._subscribe])
 
     def _on_subscribe(
         self, client: Client, _userdata: Any, _mid: int, reasons: Sequence[ReasonCode], _properties: Any
     ) -> None:
-        refused = [
-            f"{topic} ({reason})" for topic, reason in zip(self._subscribe, reasons, strict=False) if reason.is_failure
-        ]
+        answers = dict(zip(self._subscribe, reasons, strict=False))
+        refused = {topic: str(reason) for topic, reason in answers.items() if reason.is_failure}
         complaint = ""
         if refused or len(reasons) != len(self._subscribe):
-            complaint = (
-                f"path {self._config.name}: the broker refuses subscriptions: {', '.join(refused) or 'no answer'}; "
-                f"reports go out, but no receipt or command comes in: let {_user(self._config)} read them"
-            )
-        self._settle(client, complaint)
+            complaint = explain_deafness(self._config, refused)
+            self._subscribe = tuple(refused) or self._subscribe
+        else:
+            self._subscribe = ()
+        if self._ready:
+            self._events.append(Subscribed(complaint))
+        else:
+            self._settle(client, complaint)
 
     def _settle(self, client: Client, complaint: str) -> None:
         self._ready, self._last_error = True, ""
@@ -326,8 +336,14 @@ def _how(protocol: str) -> Any:
     return SubscribeOptions(qos=1, retainHandling=SubscribeOptions.RETAIN_DO_NOT_SEND) if protocol == "5" else 1
 
 
-def _user(config: PathConfig) -> str:
-    return f"user {config.username!r}" if config.username else "this panel"
+def explain_deafness(config: PathConfig, refused: Mapping[str, str]) -> str:
+    """What a path says whose subscriptions were refused, by topic with the reason; none is named where none was."""
+    which = ", ".join(f"{topic} ({reason})" for topic, reason in refused.items()) or "no answer"
+    user = f"user {config.username!r}" if config.username else "this panel"
+    return (
+        f"path {config.name}: the broker refuses subscriptions: {which}; "
+        f"reports go out, but no receipt or command comes in: let {user} read them"
+    )
 
 
 def _explain_refusal(reason: ReasonCode, config: PathConfig) -> str:

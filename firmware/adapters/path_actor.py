@@ -126,11 +126,11 @@ class PathActor(abc.ABC, Generic[E]):
             self._told = ""
             self._post(PathUp(self._path))
 
-    def _tell_down(self, why: str, *, closed: bool = False) -> None:
-        """Tell it once, and again with another reason; `closed`: the far end itself ended the connection."""
+    def _tell_down(self, why: str, *, closed: bool = False, stands: bool = False) -> None:
+        """Tell it once, and again with another reason; `closed`, `stands`: as in `PathDown`."""
         if why != self._told:
             self._told = why
-            self._post(PathDown(self._path, why, closed))
+            self._post(PathDown(self._path, why, closed, stands))
 
     def _stand(self, what: str, why: str) -> None:
         """Something of this path is out of order, though it may go on; "" when it is not, or not any more."""

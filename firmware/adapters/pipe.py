@@ -44,6 +44,17 @@ class Ready:
 
 
 @dataclass(frozen=True, slots=True)
+class Subscribed:
+    """The broker answered for the subscriptions that it was asked for again.
+
+    Attributes:
+        complaint: Why one was refused once more, or "".
+    """
+
+    complaint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Answered:
     """The broker answered for a publication.
 
@@ -85,7 +96,7 @@ class Lost:
     closed: bool = False
 
 
-PipeEvent = Welcomed | Ready | Answered | Incoming | Lost
+PipeEvent = Welcomed | Ready | Subscribed | Answered | Incoming | Lost
 
 
 class Pipe(Protocol):
@@ -113,6 +124,10 @@ class Pipe(Protocol):
         Raises:
             PipeError: No connection; nothing follows.
         """
+        ...
+
+    def ask(self) -> None:
+        """Ask once more for the subscriptions that were refused; `Subscribed` or `Lost` follows, if there are any."""
         ...
 
     def publish(self, token: int, letter: Letter, *, more: bool = False) -> None:

@@ -12,10 +12,22 @@ from typing import TYPE_CHECKING, assert_never
 from firmware.adapters.backlog import Backlog, Wake
 from firmware.adapters.heart import Heart
 from firmware.adapters.path_actor import PathActor
-from firmware.adapters.pipe import Answered, Incoming, Letter, Lost, Pipe, PipeError, PipeEvent, Ready, Welcomed
+from firmware.adapters.pipe import (
+    Answered,
+    Incoming,
+    Letter,
+    Lost,
+    Pipe,
+    PipeError,
+    PipeEvent,
+    Ready,
+    Subscribed,
+    Welcomed,
+)
 from firmware.core.effects import Health, Lead, Reply, Transmit
 from firmware.core.facts import Beat, Brokered, Echo, Refused
 from firmware.core.link import Alarm, Due, Event, Link, Note, State
+from firmware.core.retry import Asking
 from firmware.wire import topics
 from firmware.wire.beat import decode_echo
 from firmware.wire.command import CommandGate, CommandRefused, encode_result
@@ -88,6 +100,7 @@ class Uplink(PathActor[PipeEvent]):
         self._receivers = receivers
         self._backlog = backlog
         self._leads = backlog is not None
+        self._asking = Asking(config.scatter_s)
         self._prepared: dict[ReportId, Fixed] = {}
         self._arrived: list[ReportId] = []
         self._heart = Heart(panel_id, epoch, config.name, panel_key)
@@ -125,7 +138,8 @@ class Uplink(PathActor[PipeEvent]):
 
     def next_deadline(self) -> float:
         """Monotonic seconds of the next `tick` that is wanted."""
-        return min(self.link.next_deadline(), self._heart.due_s, super().next_deadline())
+        asking_s = min(self._asking.due_s(hurried=self._hurried), self._asking.overdue_s)
+        return min(self.link.next_deadline(), self._heart.due_s, asking_s, super().next_deadline())
 
     def close(self) -> None:
         """Say goodbye to the broker; idempotent."""
@@ -150,6 +164,7 @@ class Uplink(PathActor[PipeEvent]):
             self._heart.hurry(self._clock.now().mono_s)
 
     def _due(self, now_s: float) -> Due:
+        self._ask(now_s)
         return self.link.due(now_s)
 
     def _beat(self) -> None:
@@ -186,27 +201,55 @@ class Uplink(PathActor[PipeEvent]):
         else:
             self.link.greeted(self._clock.now().mono_s, took_s)
 
-    def _give_up(self) -> None:
-        what = "an answer to the connection" if self.link.state is State.OPENING else "its answer to a report"
+    def _give_up(self, what: str = "") -> None:
+        what = what or ("an answer to the connection" if self.link.state is State.OPENING else "its answer to a report")
         self._pipe.close()
         self._lost(f"path {self._path}: the broker owes {what} for too long; connecting anew", overdue=True)
 
     def _lost(self, why: str, *, overdue: bool = False, closed: bool = False) -> None:
+        self._forget(overdue=overdue)
+        self._tell_down(why, closed=closed)
+
+    def _forget(self, *, overdue: bool) -> None:
         self.link.lost(self._clock.now().mono_s, self._random01(), overdue=overdue)
         self._heart.rest()
+        self._asking.rest()
         self._give_back()
-        self._tell_down(why, closed=closed)
 
     def _ready(self, event: Ready) -> None:
         self.link.opened(event.receive_maximum, self._clock.now().mono_s)
         self._stand("certificate", event.notice)
         self._stand("resolver", event.lookup)
         self._note_health()
-        if event.complaint:
-            self._tell_down(event.complaint)
+        self._subscribed(event.complaint)
+
+    # ── what the broker refused to bring ───────────────────────────────────────────────────────────────────────────
+
+    def _subscribed(self, complaint: str) -> None:
+        if complaint:
+            self._asking.refused(self._clock.now().mono_s, self._random01())
+            self._tell_down(complaint, stands=True)
             return
+        self._asking.granted()
         self._tell_up()
         self._heart.hurry(self._clock.now().mono_s)
+
+    def _ask(self, now_s: float) -> None:
+        """Ask for refused subscriptions again when it is time; a reason told already is not told again."""
+        if now_s >= self._asking.overdue_s:
+            self._give_up("its answer to subscriptions")
+        elif now_s >= self._asking.due_s(hurried=self._hurried):
+            if self._asking.in_vain:
+                self._pipe.close(orderly=True)
+                self._forget(overdue=True)  # what it may do was known when it came: it comes anew, at once
+            else:
+                self._asking.asked(now_s)
+                self._pipe.ask()
+
+    @property
+    def _hurried(self) -> bool:
+        """Whether an alarm waits for the broker, or for a receiver."""
+        return self.link.hurried or (self._health is not None and self._health.pending_alarms > 0)
 
     # ── what the pipe tells ────────────────────────────────────────────────────────────────────────────────────────
 
@@ -218,6 +261,8 @@ class Uplink(PathActor[PipeEvent]):
                 self.link.welcomed(self._clock.now().mono_s)
             case Ready():
                 self._ready(event)
+            case Subscribed(complaint):
+                self._subscribed(complaint)
             case Incoming():
                 self._incoming(event)
             case Lost():

@@ -3,6 +3,10 @@
 # ruff: noqa: RUF001 - Chinese sentences have Chinese punctuation
 
 REASONS = """
+its answer to subscriptions
+    应答订阅
+no answer
+    没有应答
 no name server answers for host name {}
     没有域名服务器应答主机名 {}
 host name {} is not found

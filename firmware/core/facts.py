@@ -90,15 +90,17 @@ class PathUp:
 
 @dataclass(frozen=True, slots=True)
 class PathDown:
-    """A path's connection is gone.
+    """A path's connection is gone, or stands and brings nothing back.
 
     Attributes:
         closed: Whether the far end itself ended it, and so was alive until now.
+        stands: Whether it stands and carries reports away: only what should come back was refused.
     """
 
     path: str
     why: str
     closed: bool = False
+    stands: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,10 @@ class Ledger:
         receivers: Names of all that must acknowledge for themselves.
         resend_s: Pauses before each repetition; the last one goes on.
 
+    Attributes:
+        paths_up: Paths whose connection carries reports away and answers back.
+        paths_deaf: Paths whose connection carries reports away and brings nothing back.
+
     Synchronization: one thread.
     """
 
@@ -41,6 +45,7 @@ class Ledger:
         self.incidents: dict[ReportId, Incident] = {}
         self.timers: Timers[ReportId] = Timers()
         self.paths_up: set[str] = set()
+        self.paths_deaf: set[str] = set()
         self._paths = paths
         self._receivers = receivers
         self._resend_s = resend_s
@@ -151,7 +156,10 @@ class Ledger:
         ]
 
     def due(self, now: Instant) -> list[Effect]:
-        """Repeat what no receiver answered in time, over the paths that are up."""
+        """Repeat what no receiver answered in time, over every path whose connection stands.
+
+        A receiver may well hear what comes over one that brings no answer back.
+        """
         effects: list[Effect] = []
         while (report := self.timers.pop(now.mono_s)) is not None:
             delivery = self._deliveries[report]
@@ -160,7 +168,8 @@ class Ledger:
             if delivery.repeats > HASTY_REPEATS and len(delivery.missing) < len(self._receivers):
                 pause = max(pause, PATIENT_S)
             self.timers.set(report, now.mono_s + pause)
-            effects += [self._transmit(path, delivery) for path in self._paths if path in self.paths_up]
+            standing = self.paths_up | self.paths_deaf
+            effects += [self._transmit(path, delivery) for path in self._paths if path in standing]
         return effects
 
     def close(self, incident: Incident) -> list[Effect]:

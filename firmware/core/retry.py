@@ -7,6 +7,8 @@ the same cap would bring one in 15, and from a short outage all within a second 
 Who has an alarm to send does not take part in that. It tries within two seconds, and it does not wait long for an
 answer: behind a router that forgot it, or at a broker that takes connections and is dead, a connection never comes to
 life, and the way back is found by a new one alone. Only a link that was measured to be slow is given longer.
+
+What a broker refused on a connection that stands is asked for again at the same pace.
 """
 
 from __future__ import annotations
@@ -35,6 +37,10 @@ PAUSE_CAP_HURRIED_S = 2.0
 """Pauses while an alarm waits: a random share of the base, which doubles with each failure up to the cap."""
 HASTE_S = 0.5
 """A new alarm brings the next try forward, but never nearer than this to the last one's end."""
+
+ASKED_MAX = 8
+"""So many refusals on one connection, and it is made anew: there are brokers that know a client's rights from its login
+on, and look at them no more."""
 
 
 class Retry:
@@ -111,3 +117,60 @@ class Retry:
             self._scattered = True
             return now_s + jitter * self._idle_cap_s
         return max(now_s, self._tried_s + self._idle_cap_s)
+
+
+class Asking:
+    """When to ask again for what a broker refused, on the connection that stands and now and then on a new one.
+
+    Args:
+        idle_cap_s: Longest pause while nothing hurries.
+
+    Synchronization: one thread.
+    """
+
+    def __init__(self, idle_cap_s: float = PAUSE_CAP_S) -> None:
+        self._idle_cap_s = idle_cap_s
+        self._scattered = False
+        self.rest()
+
+    def rest(self) -> None:
+        """Nothing is refused, or there is no connection to ask on."""
+        self._next_s = self._hurried_s = self._overdue_s = math.inf
+        self._refusals = 0
+
+    def granted(self) -> None:
+        """All that was asked for was given."""
+        self._scattered = False
+        self.rest()
+
+    def refused(self, now_s: float, jitter: float) -> None:
+        """The answer was no.
+
+        Args:
+            now_s: Monotonic seconds.
+            jitter: A random number, 0 to 1: the share of the first pause that is waited.
+        """
+        self._refusals += 1
+        self._next_s = now_s + self._idle_cap_s * (1.0 if self._scattered else jitter)
+        self._hurried_s = now_s + PAUSE_CAP_HURRIED_S
+        self._overdue_s = math.inf
+        self._scattered = True
+
+    def asked(self, now_s: float) -> None:
+        """It was asked for again; an answer is due."""
+        self._next_s = self._hurried_s = math.inf
+        self._overdue_s = now_s + STEP_S
+
+    def due_s(self, *, hurried: bool) -> float:
+        """Monotonic seconds at which to ask again; infinite when there is nothing to ask for."""
+        return min(self._next_s, self._hurried_s) if hurried else self._next_s
+
+    @property
+    def overdue_s(self) -> float:
+        """Monotonic seconds at which the answer is missing and the connection counts as dead."""
+        return self._overdue_s
+
+    @property
+    def in_vain(self) -> bool:
+        """Whether this connection has been asked often enough, and the next one is to be asked."""
+        return self._refusals >= ASKED_MAX

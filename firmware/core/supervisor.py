@@ -118,6 +118,7 @@ class Supervisor:
         if path in self._ledger.paths_up:
             return []
         self._ledger.paths_up.add(path)
+        self._ledger.paths_deaf.discard(path)
         self._why.pop(path, None)
         return [*self._ledger.resend(path), self._make.say("path-up", path=path)]
 
@@ -125,12 +126,16 @@ class Supervisor:
         path = fact.path
         self._why[path] = why = fact.why.removeprefix(f"path {path}: ")
         told = self._make.say("path-down", path=path, why=why)
-        if path not in self._ledger.paths_up:
-            return [told]
-        self._ledger.paths_up.discard(path)
-        self._paths.away(path, now.mono_s, closed=fact.closed)
+        up, deaf = self._ledger.paths_up, self._ledger.paths_deaf
+        if path in up:
+            self._paths.away(path, now.mono_s, closed=fact.closed)
+        changed = path in up or (path in deaf) is not fact.stands
+        up.discard(path)
+        deaf.discard(path)
+        if fact.stands:
+            deaf.add(path)
         # Whoever connects hurries only for alarms that it holds: not for those that a broker took or refused.
-        return [*self._ledger.resend(path), told]
+        return [*self._ledger.resend(path), told] if changed else [told]
 
     def _echo(self, fact: f.Echo, now: Instant) -> list[Effect]:
         back = self._paths.echo(fact.path)

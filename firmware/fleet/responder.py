@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from firmware.adapters.pipe import Answered, Incoming, Letter, Lost, Pipe, PipeError, PipeEvent, Ready
+from firmware.adapters.pipe import Answered, Incoming, Letter, Lost, Pipe, PipeError, PipeEvent, Ready, Subscribed
 from firmware.core.facts import Receipt
 from firmware.core.report import Step
 from firmware.wire import topics
@@ -76,7 +76,7 @@ class Responder:
                 self._open, self._try_s = False, now_s + RETRY_S
             case Incoming(topic, payload, _) if topic.startswith(self._prefix):
                 self._answer(topic, payload)
-            case Incoming() | Answered():
+            case Incoming() | Answered() | Subscribed():
                 pass
 
     def _answer(self, topic: str, payload: bytes) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from firmware.adapters.pipe import Answered, Incoming, Letter, Lost, Pipe, PipeError, PipeEvent, Ready
+from firmware.adapters.mqtt_pipe import explain_deafness
+from firmware.adapters.pipe import Answered, Incoming, Letter, Lost, Pipe, PipeError, PipeEvent, Ready, Subscribed
 from firmware.core.retry import STEP_S
 from firmware.sim.way import SimWay
 
@@ -21,6 +22,7 @@ RECEIVE_MAXIMUM = 20
 RESUBSCRIBE_S = 1.0
 """Receivers are back this long after their broker."""
 NOBODY, QUOTA = 0x10, 0x97
+DENIED = "Not authorized"
 
 
 class Subscriber(Protocol):
@@ -67,7 +69,7 @@ class Broker:
 
     Attributes:
         link: "up", "down" or "blackhole".
-        mode: What the broker does: "up", "down", "refuses", "forgets", "nacks" or "loses".
+        mode: What the broker does: "up", "down", "refuses", "denies", "forgets", "nacks" or "loses".
         hoard_s: How long it keeps publications before it hands them on.
         latency_s: One way between panel and broker.
         sent: Topic and payload of everything that any panel or receiver published, for those who check it.
@@ -135,7 +137,7 @@ class Broker:
             raise PipeError(f"path {self.name}: the network is unreachable; check the cable and the router")
         if self.mode == "down" and self.link == "up":
             raise PipeError(f"path {self.name}: connection refused: is the broker running?")
-        connection = Connection(pipe, subscribe, will, keepalive_s)
+        connection = Connection(pipe, (), will, keepalive_s)
         if self.link == "blackhole":
             connection.vanished = True
             return connection
@@ -144,9 +146,14 @@ class Broker:
             self._to_panel(connection, Lost(why), trips=2)
         else:
             # A real pipe blocks for TCP and TLS; what the link gives time for is CONNECT and SUBSCRIBE, there and back.
-            self._to_panel(connection, Ready(RECEIVE_MAXIMUM), trips=4)
+            self._to_panel(connection, Ready(RECEIVE_MAXIMUM, self._subscribe(connection, subscribe)), trips=4)
             self._connections.append(connection)
         return connection
+
+    def ask(self, connection: Connection, subscribe: tuple[str, ...]) -> None:
+        """The panel asks once more for what was refused."""
+        when_s = connection.out_s = max(connection.out_s, self.world.now_s + self.latency_s)
+        self.world.at(when_s, lambda: self._asked(connection, subscribe))
 
     def publish(self, connection: Connection, token: int, letter: Letter) -> None:
         """The panel writes a publication into its connection."""
@@ -174,6 +181,17 @@ class Broker:
         self.world.after(LATENCY_S, lambda: self._to_subscribed(topic, payload))
 
     # ── inside ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _asked(self, connection: Connection, subscribe: tuple[str, ...]) -> None:
+        if not connection.vanished and connection.open:
+            self._to_panel(connection, Subscribed(self._subscribe(connection, subscribe)))
+
+    def _subscribe(self, connection: Connection, subscribe: tuple[str, ...]) -> str:
+        """Grant it, or complain."""
+        if self.mode != "denies":
+            connection.subscribe = subscribe
+            return ""
+        return explain_deafness(connection.pipe.config, dict.fromkeys(subscribe, DENIED))
 
     def _arrive(self, connection: Connection, token: int, letter: Letter) -> None:
         if connection.vanished or not connection.open:
@@ -268,8 +286,9 @@ class SimPipe(SimWay[Connection, PipeEvent], Pipe):
 
     def __init__(self, config: PathConfig, broker: Broker, clock: BoardClock) -> None:
         super().__init__(clock, Lost)
-        self._config = config
+        self.config = config
         self._broker = broker
+        self._subscribe: tuple[str, ...] = ()
 
     def open(
         self,
@@ -281,8 +300,14 @@ class SimPipe(SimWay[Connection, PipeEvent], Pipe):
     ) -> float:
         """See `Pipe.open`."""
         self.close()
-        self._connection = self._broker.connect(self, subscribe, will, self._config.keepalive_s)
+        self._subscribe = subscribe
+        self._connection = self._broker.connect(self, subscribe, will, self.config.keepalive_s)
         return 2 * self._broker.latency_s
+
+    def ask(self) -> None:
+        """See `Pipe.ask`."""
+        if self._connection is not None:
+            self._broker.ask(self._connection, self._subscribe)
 
     def publish(self, token: int, letter: Letter, *, more: bool = False) -> None:  # noqa: ARG002 - all leave at once
         """See `Pipe.publish`."""

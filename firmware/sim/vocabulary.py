@@ -33,9 +33,9 @@ ACTIONS: tuple[Rule, ...] = (
     Rule("link-flaps", "link [PATH] flaps COUNT times every SPAN", "Down and up, SPAN each; up at the end."),
     Rule(
         "broker",
-        "broker [BROKER] up|down|refuses|forgets|nacks|loses",
-        "Sound; not running; wants another password; has no subscriber (answers 0x10); refuses every publication "
-        "(0x97); acknowledges but hands nothing on.",
+        "broker [BROKER] up|down|refuses|denies|forgets|nacks|loses",
+        "Sound; not running; wants another password; refuses every new subscription (0x87); has no subscriber (answers "
+        "0x10); refuses every publication (0x97); acknowledges but hands nothing on.",
     ),
     Rule("broker-hoards", "broker [BROKER] hoards SPAN", "Acknowledges at once and hands on after SPAN."),
     Rule(

@@ -97,6 +97,10 @@ class Mosquitto:
         """Go on after `freeze`."""
         self._signal(signal.SIGCONT)
 
+    def reload(self) -> None:
+        """Read passwords and access list again; nobody is disconnected."""
+        self._signal(signal.SIGHUP)
+
     def restart(self) -> None:
         """Start again on the same port."""
         self.stop()

@@ -76,6 +76,10 @@ class Node:
         assert answers("127.0.0.1", self.port, START_S, lambda: self.running), self.log()
         return self
 
+    def reload(self) -> None:
+        """Read the configuration again; nobody is disconnected whose login is still good."""
+        os.kill(self.pid, signal.SIGHUP)
+
     def kill(self) -> None:
         """End the whole group of processes as a power cut would."""
         if self._process is None:
@@ -135,6 +139,19 @@ def missing(kind: str) -> str:
         "rabbitmq": RABBIT_BIN.exists(),
     }
     return "" if found[kind] else {"nats": "nats-server", "rabbitmq": "rabbitmq-server"}.get(kind, kind)
+
+
+def single_nats(folder: pathlib.Path, users: str) -> Node:
+    """One NATS node without TLS and with these users, in the configuration's own words; `folder` / nats.conf has it."""
+    program = _program("nats-server")
+    assert program
+    port = free_port()
+    config = folder / "nats.conf"
+    config.write_text(
+        f'server_name: one\nlisten: "127.0.0.1:{free_port()}"\njetstream {{ store_dir: "{folder}/store" }}\n'
+        f'mqtt {{ listen: "127.0.0.1:{port}" }}\nauthorization {{ users: [\n{users}\n] }}\n'
+    )
+    return Node(folder, [program, "-c", str(config)], port).launch().ready()
 
 
 def start(kind: str, folder: pathlib.Path, certificates: Certificates) -> Cluster:

@@ -14,7 +14,7 @@ POOLS = {
     "count": ("1", "3", "12", "50"),
     "end": ("press", "release"),
     "link": ("up", "up", "down", "blackhole"),
-    "broker": ("up", "up", "down", "refuses", "forgets", "nacks", "loses"),
+    "broker": ("up", "up", "down", "refuses", "denies", "forgets", "nacks", "loses"),
     "centre": ("answers", "answers", "answers", "hangs-up", "mute", "refuses", "naks", "duh", "garbles", "halves"),
     "pause": ("0.1", "0.7", "3"),
     "slow": ("0.1", "0.5", "2"),

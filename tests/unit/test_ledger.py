@@ -13,6 +13,10 @@ def repeats(r, seconds):
     return len(r.of(e.Transmit, r.pass_time(seconds)))
 
 
+def sent_over(effects, path):
+    return sum(effect.path == path for effect in effects if isinstance(effect, e.Transmit))
+
+
 def alarmed():
     r = rig()
     r.post(f.PathUp("main"))
@@ -57,3 +61,61 @@ def test_a_receiver_that_was_away_is_told_at_once_what_it_missed_and_only_that()
         r.pass_time(10)
     back = r.post(f.Echo("main", "station"))
     assert [sent.report.id for sent in r.of(e.Transmit, back)] == [first.id]
+
+
+# ── a path that carries away and brings nothing back ──
+
+REFUSED = "path main: the broker refuses subscriptions"
+
+
+def test_an_alarm_is_said_as_often_over_a_path_whose_subscriptions_were_refused():
+    counts = []
+    for told in (f.PathUp("main"), f.PathDown("main", REFUSED, stands=True)):
+        r = rig()
+        r.post(told)
+        r.click()
+        r.pass_time(3600)
+        counts.append(sent_over(r.effects, "main"))
+    assert counts[0] == counts[1] == 721
+
+
+def test_over_a_connection_that_is_gone_nothing_is_repeated():
+    r = rig()
+    r.post(f.PathDown("main", REFUSED, stands=True))
+    r.click()
+    r.post(f.PathDown("main", "path main: cut"))
+    assert repeats(r, 600) == 0
+
+
+def test_a_deaf_path_beside_a_healthy_one_costs_the_healthy_one_nothing():
+    healthy, both = rig(paths=("main", "spare")), rig(paths=("main", "spare"))
+    both.post(f.PathDown("spare", REFUSED, stands=True))
+    for r in (healthy, both):
+        r.post(f.PathUp("main"))
+        r.click()
+        r.pass_time(600)
+    assert sent_over(both.effects, "main") == sent_over(healthy.effects, "main") == 121
+    assert sent_over(both.effects, "spare") == 121
+
+
+def test_a_deaf_path_is_not_up_and_does_not_lead():
+    r = rig(paths=("main", "spare"))
+    r.post(f.PathUp("spare"))
+    r.post(f.PathDown("main", REFUSED, stands=True))
+    r.post(f.Echo("spare", "110"))
+    (first, *_) = r.of(e.Lead, r.pass_time(20))
+    assert (first.path, first.leading) == ("main", False)
+    assert r.panel.ledger.paths_up == {"spare"}
+    assert r.of(e.Lead, r.post(f.PathDown("main", REFUSED, stands=True))) == []
+
+
+def test_a_path_that_hears_again_or_breaks_is_given_what_is_unacknowledged_once():
+    r = rig()
+    deaf = f.PathDown("main", REFUSED, stands=True)
+    r.click()
+    assert len(r.of(e.Transmit, r.post(deaf))) == 1
+    assert r.of(e.Transmit, r.post(f.PathDown("main", f"{REFUSED}, all", stands=True))) == []
+    assert len(r.of(e.Transmit, r.post(f.PathUp("main")))) == 1
+    assert len(r.of(e.Transmit, r.post(deaf))) == 1
+    assert len(r.of(e.Transmit, r.post(f.PathDown("main", "path main: cut")))) == 1
+    assert r.of(e.Transmit, r.post(f.PathDown("main", "path main: still cut"))) == []

@@ -9,14 +9,14 @@ import pytest
 from rigs.uplink import ListBacklog
 
 from firmware.adapters.backlog import Wake
-from firmware.adapters.pipe import Answered, Incoming, Letter, Lost, PipeError, Ready
+from firmware.adapters.pipe import Answered, Incoming, Letter, Lost, PipeError, Ready, Subscribed
 from firmware.adapters.uplink import Uplink
 from firmware.config import PathConfig
 from firmware.core.effects import Health, Lead, Reply, Transmit
 from firmware.core.facts import Beat, Brokered, Echo, PathDown, PathUp, Receipt, Refused, Trouble, TroubleOver
 from firmware.core.link import ALARMS_MAX, ANSWER_S, State
 from firmware.core.report import Report, ReportId, Step
-from firmware.core.retry import STEP_HURRIED_S, STEP_S
+from firmware.core.retry import ASKED_MAX, STEP_HURRIED_S, STEP_S
 from firmware.wire.beat import Pulse, decode_beat, encode_echo
 from firmware.wire.health import decode_health
 from firmware.wire.receipt import encode_receipt
@@ -49,6 +49,9 @@ class ToldPipe:
         if self.refusal:
             raise PipeError(self.refusal)
         return 0.0
+
+    def ask(self):
+        self.log.append("ask")
 
     def publish(self, token, letter, *, more=False):
         self.together += more
@@ -164,10 +167,91 @@ def test_the_first_pause_is_a_share_of_the_cap_by_the_random_number_and_the_next
 
 
 def test_a_connection_that_forbids_to_read_sends_alarms_and_does_not_count_as_up(rig):
-    rig.up(complaint="path main: the broker refuses subscriptions")
+    rig.up(complaint=REFUSED)
     rig.press()
     assert len(rig.pipe.sent) == 1
-    assert rig.facts == [PathDown("main", "path main: the broker refuses subscriptions")]
+    assert rig.facts == [PathDown("main", REFUSED, stands=True)]
+
+
+# ── subscriptions that were refused ──
+
+REFUSED = "path main: the broker refuses subscriptions"
+
+
+def asks(rig, seconds):
+    """When the panel asked again, to the tenth of a second; each time the broker says no once more."""
+    start, found = rig.clock.mono_s, []
+    for tenth in range(1, round(seconds * 10) + 1):
+        before = rig.pipe.log.count("ask")
+        rig.at(start + tenth / 10)
+        if rig.pipe.log[-1] == "open" and rig.uplink.link.state is State.OPENING:
+            rig.say(Ready(65535, REFUSED))
+        rig.say(*(Answered(token, 0, "") for token, _ in rig.pipe.sent))
+        if rig.pipe.log.count("ask") > before:
+            found.append(tenth / 10)
+            rig.say(Subscribed(REFUSED))
+    return found
+
+
+def test_a_refused_subscription_is_asked_for_again_after_a_share_of_thirty_seconds_and_then_every_thirty(rig):
+    rig.up(complaint=REFUSED)
+    assert asks(rig, 110) == [15.0, 45.0, 75.0, 105.0]
+    assert rig.facts == [PathDown("main", REFUSED, stands=True)], "it is told once"
+
+
+@pytest.mark.parametrize("who", ["the broker", "a receiver"])
+def test_while_an_alarm_waits_for_anybody_it_is_asked_for_every_two_seconds(rig, who):
+    rig.up(complaint=REFUSED)
+    if who == "a receiver":
+        rig.uplink.handle(Health(1, 1, ()))
+    else:
+        for seq in range(17):
+            rig.press(seq)
+    rig.at(rig.clock.mono_s + 1.9)
+    assert "ask" not in rig.pipe.log
+    rig.at(rig.clock.mono_s + 0.1)
+    assert rig.pipe.log[-1] == "ask"
+
+
+def test_a_subscription_that_is_granted_at_last_makes_the_path_up_and_a_beat_proves_it():
+    rig = Rig(backlog=ListBacklog()).up(complaint=REFUSED)
+    assert rig.pipe.beats == []
+    rig.at(115.0)
+    rig.say(Subscribed())
+    assert rig.facts == [PathDown("main", REFUSED, stands=True), PathUp("main")]
+    assert pulse(rig).count == 1
+    assert rig.pipe.log == ["open", "ask"]
+    assert rig.uplink.next_deadline() < math.inf
+    answer_beats(rig)
+    assert asks(rig, 3600) == []
+
+
+def test_a_broker_that_goes_on_refusing_is_logged_in_to_anew_now_and_then_and_that_is_not_told(rig):
+    rig.up(complaint=REFUSED)
+    rig.uplink.handle(Health(1, 1, ()))
+    asked = asks(rig, 60)
+    assert rig.pipe.log[1 : ASKED_MAX + 2] == [*["ask"] * (ASKED_MAX - 1), "goodbye", "open"]
+    assert len(asked) >= 20
+    assert rig.facts == [PathDown("main", REFUSED, stands=True)]
+
+
+def test_a_broker_that_owes_its_answer_to_subscriptions_is_left(rig):
+    rig.up(complaint=REFUSED)
+    rig.at(115.0)
+    rig.at(115.0 + STEP_S - 0.1)
+    assert rig.pipe.log == ["open", "ask"]
+    assert rig.uplink.next_deadline() == 115.0 + STEP_S
+    rig.at(115.0 + STEP_S)
+    assert rig.pipe.log == ["open", "ask", "close", "open"]
+    assert "owes its answer to subscriptions" in rig.facts[-1].why
+
+
+def test_a_lost_connection_is_asked_for_nothing(rig):
+    rig.up(complaint=REFUSED)
+    rig.say(Lost("path main: lost"))
+    rig.pipe.refusal = "path main: no way"
+    assert rig.uplink.next_deadline() == 115.0
+    assert rig.facts == [PathDown("main", REFUSED, stands=True), PathDown("main", "path main: lost")]
 
 
 def test_a_notice_is_a_trouble_until_a_connection_without_one(rig):
