@@ -27,6 +27,7 @@ from firmware.adapters.pipe import (
 from firmware.core.effects import Health, Lead, Reply, Transmit
 from firmware.core.facts import Beat, Brokered, Echo, Refused
 from firmware.core.link import Alarm, Due, Event, Link, Note, State
+from firmware.core.patience import LIGHT
 from firmware.core.retry import Asking
 from firmware.wire import topics
 from firmware.wire.beat import decode_echo
@@ -341,6 +342,8 @@ class Uplink(PathActor[PipeEvent]):
             out = self.link.pull(now.mono_s)
             while out is not None:
                 letter, after = self._letter(out.item, now), self.link.pull(now.mono_s)
+                if len(letter.payload) > LIGHT:
+                    self.link.patience.weigh(out.token, len(letter.payload))
                 together = after is not None and isinstance(out.item, Event)  # an alarm waits for nothing
                 self._pipe.publish(out.token, letter, more=together)
                 out = after

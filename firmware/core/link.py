@@ -16,6 +16,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, assert_never
 
+from firmware.core.patience import Patience
 from firmware.core.retry import PAUSE_CAP_S, Retry
 
 if TYPE_CHECKING:
@@ -30,11 +31,6 @@ ALARMS_MAX = 4096
 """Alarms that may wait here; the core keeps them all and repeats them, so a refused one is not lost."""
 NOTES_MAX = 64
 
-ANSWER_S = 3.0
-"""The broker must answer for what was sent within this time, or the connection counts as dead."""
-PATIENCE_MAX = 8.0
-"""A link may be slow and not dead: every time in a row that one was given up, the next is given twice as long, up to
-this many times; an answer in good time ends it."""
 REFUSED_FIRST_S = 5.0
 REFUSED_CAP_S = 60.0
 
@@ -150,8 +146,8 @@ class Link:
         self._flying: dict[int, Outgoing] = {}
         self._count: dict[type[Item], int] = {Alarm: 0, Note: 0, Event: 0}
         self._token = 0
+        self.patience = Patience()
         self._retry = Retry(idle_cap_s)
-        self._patience = 1.0
         self._moved_s = -math.inf
         self._pace = 1
         self._refused_s = 0.0
@@ -233,6 +229,7 @@ class Link:
             now: Monotonic seconds.
         """
         self._retry.greeted(now - self._moved_s)
+        self.patience.greeted(self._retry.usual_s)
         self._move(Move.OPENED, now)
         self._window = max(1, min(self._configured, receive_maximum))
         self._pace = 1
@@ -247,7 +244,7 @@ class Link:
         """
         held_s = now - self._moved_s if self.state is State.UP else None
         if overdue and held_s is not None:
-            self._patience = min(2 * self._patience, PATIENCE_MAX)
+            self.patience.betrayed()
         self._move(Move.OVERDUE if overdue else Move.LOST, now)
         self._unsend()
         eager = overdue or self.hurried
@@ -284,8 +281,8 @@ class Link:
         if out is None:
             return None
         self._count[type(out.item)] -= 1
-        if now - out.sent_s < ANSWER_S / 2:
-            self._patience = 1.0
+        in_turn = next(iter(self._flying), math.inf) > token
+        self.patience.answered(token, out.sent_s, now, in_turn=in_turn)
         if not accepted:
             self._refused(out.item, now)
         elif not isinstance(out.item, Note):
@@ -344,7 +341,9 @@ class Link:
             return self._moved_s + self.step_s
         if not self._flying:
             return math.inf
-        return next(iter(self._flying.values())).sent_s + ANSWER_S * self._patience
+        oldest = next(iter(self._flying.values()))
+        first = isinstance(oldest.item, Alarm) or not (self._alarms or self._count[Alarm])
+        return self.patience.until_s(oldest.token, oldest.sent_s, first=first)
 
     def _others_max(self) -> int:
         return max(1, self._window - ALARM_PLACES)
@@ -372,6 +371,7 @@ class Link:
     def _unsend(self) -> None:
         flying = [out.item for out in self._flying.values()]
         self._flying.clear()
+        self.patience.forget()
         self._count = dict.fromkeys(self._count, 0)
         self._events.clear()
         self._resume_s = math.inf

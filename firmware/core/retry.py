@@ -77,6 +77,11 @@ class Retry:
         self.reached(took_s)
         self._usual_s = self._slowest_s
 
+    @property
+    def usual_s(self) -> float:
+        """How long the slowest step of the last greeting took."""
+        return self._usual_s
+
     def step_s(self, *, hurried: bool) -> float:
         """How long the next step of the greeting may take.
 

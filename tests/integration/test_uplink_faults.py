@@ -13,7 +13,7 @@ from rigs.uplink import ListBacklog, UplinkRig
 from firmware.adapters.backlog import Wake
 from firmware.config import TlsConfig
 from firmware.core.facts import Beat, Brokered, PathDown, PathUp, Refused, Trouble
-from firmware.core.link import ANSWER_S
+from firmware.core.patience import ANSWER_S
 
 
 @pytest.fixture

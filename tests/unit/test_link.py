@@ -8,7 +8,6 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from firmware.core.link import (
     ALARM_PLACES,
     ALARMS_MAX,
-    ANSWER_S,
     MOVES,
     NOTES_MAX,
     SLOW_S,
@@ -22,6 +21,7 @@ from firmware.core.link import (
     Outgoing,
     State,
 )
+from firmware.core.patience import ANSWER_MAX_S, ANSWER_S, LIGHT
 from firmware.core.report import Report, ReportId
 from firmware.core.retry import HASTE_S, PAUSE_CAP_HURRIED_S, PAUSE_CAP_S, STABLE_S, STEP_S
 from hal.types import Instant
@@ -235,16 +235,97 @@ def overdue_after(link, now):
     return waited
 
 
-def test_a_slow_link_is_given_more_time_each_time_until_it_answers_in_good_time():
+def answered(link, now, took_s):
+    """Everything under way, and an alarm of now, are answered so late."""
+    link.alarm(report(int(now)), 1, now)
+    for out in pull_all(link, now):
+        link.acked(out.token, now + took_s, accepted=True)
+
+
+def test_a_broker_that_greets_and_never_answers_is_left_after_three_seconds_each_time():
     link = up()
-    waits = [overdue_after(link, 1000.0 * (k + 1)) for k in range(5)]
-    assert waits == [ANSWER_S * factor for factor in (1, 2, 4, 8, 8)]
-    for out in pull_all(link, 9000.0):
-        link.acked(out.token, 9000.0 + ANSWER_S, accepted=True)
-    assert overdue_after(link, 10_000.0) == ANSWER_S * 8
-    for out in pull_all(link, 20_000.0):
-        link.acked(out.token, 20_000.1, accepted=True)
-    assert overdue_after(link, 30_000.0) == ANSWER_S
+    assert [overdue_after(link, 1000.0 * (k + 1)) for k in range(100)] == [ANSWER_S] * 100
+
+
+def test_a_link_that_answered_late_is_given_twice_that_and_half_as_much_each_time_in_vain():
+    link = up()
+    answered(link, 1000.0, 2.5)
+    assert overdue_after(link, 2000.0) == 5.0
+    assert overdue_after(link, 3000.0) == ANSWER_S
+    answered(link, 4000.0, 2.9)
+    answered(link, 5000.0, 5.0)
+    answered(link, 6000.0, 10.0)
+    assert [overdue_after(link, 7000.0 + 100 * k) for k in range(4)] == [20.0, 10.0, 5.0, ANSWER_S]
+
+
+def test_an_answer_in_good_time_ends_it_and_one_behind_a_late_one_does_not():
+    link = up()
+    for seq in (1, 2, 3):
+        link.alarm(report(seq), 1, 0.0)
+    for out in pull_all(link):  # the round trip is long: all answers come at once
+        link.acked(out.token, 2.8, accepted=True)
+    assert overdue_after(link, 1000.0) == pytest.approx(5.6)
+    answered(link, 2000.0, 2.8)
+    answered(link, 3000.0, 0.1)
+    assert overdue_after(link, 4000.0) == ANSWER_S
+
+
+@pytest.mark.parametrize(("step_s", "given_s"), [(1.0, ANSWER_S), (2.0, 4.0), (6.0, 12.0), (20.0, ANSWER_MAX_S)])
+def test_a_greeting_that_was_slow_gives_the_answers_time_too(step_s, given_s):
+    link = Link()
+    link.due(0.0)
+    link.greeted(0.1, 0.1)
+    link.welcomed(0.1 + step_s)
+    link.opened(NO_BOUND, 0.2 + step_s)
+    assert overdue_after(link, 100.0) == given_s
+
+
+def test_each_answer_is_a_sign_of_life_for_what_stands_behind_it():
+    link = up()
+    for seq in range(16):
+        link.alarm(report(seq), 1, 0.0)
+    out = pull_all(link)
+    link.acked(out[0].token, 1.0, accepted=True)
+    assert link.next_deadline() == 1.0 + ANSWER_S
+    link.acked(out[2].token, 2.0, accepted=True)
+    assert link.next_deadline() == 1.0 + ANSWER_S, "the second one was passed over"
+    link.acked(out[1].token, 2.5, accepted=True)
+    assert link.next_deadline() == 2.5 + ANSWER_S
+
+
+def test_what_is_heavy_may_take_as_long_as_the_narrowest_link_needs_unless_an_alarm_stands_behind_it():
+    link = up()
+    link.feed([report(1, "RR")])
+    (heavy,) = pull_all(link)
+    link.patience.weigh(heavy.token, 5 * LIGHT)
+    assert link.next_deadline() == 11.0
+    link.alarm(report(2), 1, 1.0)
+    pull_all(link, 1.0)
+    assert link.next_deadline() == ANSWER_S
+
+
+@pytest.mark.parametrize("round_trip_s", [0.04, 0.3, 1.0])
+@pytest.mark.parametrize("size", [300, 1024, 4096, 16_384])
+@pytest.mark.parametrize("bits_s", [9_600, 64_000])
+def test_a_narrow_link_is_not_torn_down_while_it_carries(bits_s, size, round_trip_s):
+    link = up()
+    now, free_s, seq = 0.0, 0.0, 0
+    answers: list[tuple[float, int]] = []
+    while now < 600.0:
+        if seq % 40 == 0:  # ten at once, now and then
+            for _ in range(10):
+                seq += 1
+                link.alarm(report(seq), 1, now)
+        link.feed(report(10_000 + seq + number, "RR") for number in range(link.appetite()))
+        for out in pull_all(link, now):
+            free_s = max(free_s, now) + 8 * size / bits_s
+            if size > LIGHT:
+                link.patience.weigh(out.token, size)
+            answers.append((free_s + round_trip_s, out.token))
+        seq += 1
+        now, token = answers.pop(0)
+        assert link.due(now) is Due.NOTHING
+        link.acked(token, now, accepted=True)
 
 
 def test_events_are_paced_so_that_no_receiver_has_a_queue_in_front_of_an_alarm():

@@ -14,7 +14,8 @@ from firmware.adapters.uplink import Uplink
 from firmware.config import PathConfig
 from firmware.core.effects import Health, Lead, Reply, Transmit
 from firmware.core.facts import Beat, Brokered, Echo, PathDown, PathUp, Receipt, Refused, Trouble, TroubleOver
-from firmware.core.link import ALARMS_MAX, ANSWER_S, State
+from firmware.core.link import ALARMS_MAX, State
+from firmware.core.patience import ANSWER_S, LIGHT
 from firmware.core.report import Report, ReportId, Step
 from firmware.core.retry import ASKED_MAX, STEP_HURRIED_S, STEP_S
 from firmware.wire.beat import Pulse, decode_beat, encode_echo
@@ -155,6 +156,32 @@ def test_an_overdue_answer_closes_and_opens_anew_in_one_breath_and_the_alarm_goe
     rig.say(Ready(65535))
     assert len(rig.pipe.sent) == 2
     assert [type(fact) for fact in rig.facts] == [PathUp, PathDown, PathUp]
+
+
+def test_a_broker_that_greets_and_never_answers_is_left_every_three_seconds_while_an_alarm_is_under_way(rig):
+    rig.up()
+    rig.press()
+    waits, sent_s = [], rig.clock.mono_s
+    while rig.clock.mono_s < 400.0:
+        rig.at(rig.uplink.next_deadline())
+        if rig.pipe.log[-1] == "close":
+            waits.append(rig.clock.mono_s - sent_s)
+        if rig.uplink.link.state is State.OPENING:
+            rig.say(Ready(65535))
+            sent_s = rig.clock.mono_s
+    assert len(waits) > 50
+    assert max(waits) <= ANSWER_S + 1e-6
+
+
+def test_a_report_that_is_heavy_is_given_the_time_that_a_narrow_link_takes_for_it(rig):
+    rig.up()
+    answer_beats(rig)
+    detail = tuple((f"why-{number}", "x" * 500) for number in range(8))
+    long = Report(ReportId("p", 3, 1), "PA", rig.clock.now(), "booth-button", detail=detail)
+    rig.uplink.handle(Transmit("main", long, 1))
+    size = len(rig.pipe.sent[0][1].payload)
+    assert size > LIGHT
+    assert rig.uplink.next_deadline() == pytest.approx(100.0 + 1 + size / 1000)
 
 
 def test_the_first_pause_is_a_share_of_the_cap_by_the_random_number_and_the_next_one_is_the_cap(rig):
