@@ -41,6 +41,7 @@ _TEXTS = {
     "finished": ("已完成", "finished"),
     "drill": ("演练", "drill"),
     "covert": ("静默", "silent"),
+    "over": ("经路径 {path}", "over {path}"),
     "start": ("主机启动，纪元 {epoch}", "panel started, epoch {epoch}"),
     "gap": ("较早的报告已被丢弃", "older reports were dropped"),
     "gap-of": ("丢弃 {count} 条：{first} 至 {last}", "{count} reports dropped: {first} to {last}"),
@@ -250,7 +251,7 @@ class _JsonLines:
 
 
 def _mark_object(mark: Mark) -> dict[str, Any]:
-    return {"step": mark.step.value, "by": mark.by, "person": mark.person, **_times(mark.at)}
+    return {"step": mark.step.value, "by": mark.by, "path": mark.path, "person": mark.person, **_times(mark.at)}
 
 
 def _times(at: Instant) -> dict[str, Any]:
@@ -316,7 +317,8 @@ class _TextLines:
 
     def _mark(self, mark: Mark) -> str:
         person = f" ({mark.person})" if mark.person else ""
-        return f"    {self._time(mark.at)}  {self._words(mark.step.value)}  {mark.by}{person}"
+        path = f"  {self._say('over', path=mark.path)}" if mark.path else ""
+        return f"    {self._time(mark.at)}  {self._words(mark.step.value)}  {mark.by}{person}{path}"
 
     def _time(self, at: Instant) -> str:
         moment = _moment(at)

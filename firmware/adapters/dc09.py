@@ -254,7 +254,7 @@ class Dc09Path(PathActor[LineEvent]):
 
     def _taken(self, report: Report) -> None:
         if report.cls is ReportClass.ALARM:
-            self._post(Receipt(self.receiver, report.id, Step.RECEIVED, ""))
+            self._post(Receipt(self.receiver, report.id, Step.RECEIVED, "", self._path))
         elif self._backlog is not None:
             self._backlog.done((report.id,))
         if self._refusing and not report.covert:  # what a silent alarm brought must change nothing that shows

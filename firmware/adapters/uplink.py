@@ -314,7 +314,9 @@ class Uplink(PathActor[PipeEvent]):
             raise WireError("message", "payload", event.why, "a receipt or command of this panel")
         kind, _, receiver = event.topic.removeprefix(f"{topics.ROOT}/{self._panel}/").partition("/")
         if kind == "receipt":
-            word = decode_receipt(event.payload, receiver=receiver, panel=self._panel, receivers=self._receivers)
+            word = decode_receipt(
+                event.payload, receiver=receiver, panel=self._panel, receivers=self._receivers, path=self._path
+            )
             self._post(word)
             if self._heart.answered(word.id, receiver):
                 self._post(Echo(self._path, receiver))

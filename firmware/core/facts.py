@@ -73,12 +73,14 @@ class Receipt:
     Attributes:
         step: RECEIVED, ACCEPTED, DISPATCHED, ARRIVED or CLOSED.
         person: Who accepted; may be empty.
+        path: The path that it came over; empty where nobody knows.
     """
 
     receiver: str
     id: ReportId
     step: Step
     person: str
+    path: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ class Delivery:
         attempts: Transmissions so far, by path.
         repeats: Timed repetitions so far.
         steps: Steps reached, with who reached them.
+        heard: The same with the path that each receiver's word came over.
     """
 
     report: Report
@@ -33,6 +34,13 @@ class Delivery:
     attempts: dict[str, int] = field(default_factory=dict)
     repeats: int = 0
     steps: set[tuple[Step, str]] = field(default_factory=set)
+    heard: set[tuple[Step, str, str]] = field(default_factory=set)
+
+    def hear(self, step: Step, by: str, path: str) -> bool:
+        """Record over which path a receiver told a step; False when that is known, or the path is not."""
+        news = bool(path) and (step, by, path) not in self.heard
+        self.heard.add((step, by, path))
+        return news
 
     def reach(self, step: Step, by: str) -> bool:
         """Record a step; False when it is known already. A person who accepts has also received."""

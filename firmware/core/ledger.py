@@ -15,6 +15,7 @@ from firmware.core.timers import Timers
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from firmware.core.facts import Receipt
     from firmware.core.report import Report
     from hal.types import Instant
 
@@ -24,6 +25,8 @@ HASTY_REPEATS = 12
 PATIENT_S = 30.0
 """After that minute, the pause before the next one when some receiver has the alarm and another is away: help is told,
 and an hour of absence is not seven hundred repetitions for everybody."""
+OVER_MAX = 64
+"""Reports that nothing is expected for any more, and whose receivers may still be heard over a slower path."""
 
 
 class Ledger:
@@ -50,6 +53,7 @@ class Ledger:
         self._receivers = receivers
         self._resend_s = resend_s
         self._deliveries: dict[ReportId, Delivery] = {}
+        self._over: dict[ReportId, Delivery] = {}
 
     def pending(self, *, covert: bool = True) -> int:
         """Alarm reports that some receiver has not acknowledged; covert ones only for the desk."""
@@ -104,6 +108,7 @@ class Ledger:
             if marked is None:
                 continue
             incident = self.incidents[marked.report.incident or mark.id]
+            marked.hear(mark.step, mark.by, mark.path)
             if mark.step is Step.SILENCED:  # a later press sounded again
                 incident.silenced = incident.silenced or mark.id == max(incident.reports)
             elif marked.reach(mark.step, mark.by):
@@ -123,17 +128,30 @@ class Ledger:
         sent: list[Effect] = [self._transmit(path, delivery) for path in self._paths for delivery in missing]
         return sent + [effect for incident in incidents for effect in self._finish(incident.id)]
 
-    def reach(self, report: ReportId, step: Step, by: str, person: str, now: Instant) -> list[Effect]:
-        """Record a step; unknown and repeated ones change nothing."""
+    def reach(
+        self, report: ReportId, step: Step, by: str, person: str, now: Instant, *, path: str = ""
+    ) -> list[Effect]:
+        """Record a step; unknown and repeated ones change nothing. `path`: over which a receiver told it."""
         delivery = self._deliveries.get(report)
         if delivery is None or not delivery.reach(step, by):
             return []
-        effects: list[Effect] = [] if step is Step.STORED else [Note(Mark(report, step, by, person, now))]
+        delivery.hear(step, by, path)
+        effects: list[Effect] = [] if step is Step.STORED else [Note(Mark(report, step, by, person, now, path))]
         root = delivery.report.incident or report
         self.incidents[root].reach(step)
         if not delivery.missing:
             self.timers.clear(report)
         return effects + self._progress(delivery, step, by, now) + self._finish(root)
+
+    def again(self, word: Receipt, now: Instant) -> list[Effect]:
+        """Keep that a receiver told a step once more over another path; it changes nothing else.
+
+        What it repeats over one path is kept once: no receiver can fill the journal.
+        """
+        delivery = self._deliveries.get(word.id) or self._over.get(word.id)
+        if delivery is None or not delivery.hear(word.step, word.receiver, word.path):
+            return []
+        return [Note(Mark(word.id, word.step, word.receiver, word.person, now, word.path))]
 
     def silence(self, incident: Incident, by: str, person: str, now: Instant) -> list[Effect]:
         """End an incident's siren and keep that with its newest alarm: it stays silent after a restart."""
@@ -192,7 +210,9 @@ class Ledger:
         if not incident.closed or any(self._deliveries[report].missing for report in incident.reports):
             return []
         for report in incident.reports:
-            del self._deliveries[report]
+            self._over[report] = self._deliveries.pop(report)
             self.timers.clear(report)
+        for report in list(self._over)[:-OVER_MAX]:
+            del self._over[report]
         del self.incidents[root]
         return [Finish(tuple(incident.reports))]

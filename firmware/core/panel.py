@@ -287,8 +287,9 @@ class Panel:
     def _receipt(self, fact: f.Receipt, now: Instant) -> list[Effect]:
         effects: list[Effect] = []
         if fact.step is not Step.RECEIVED:  # a person who answers has it
-            effects = self.ledger.reach(fact.id, Step.RECEIVED, fact.receiver, "", now)
-        return effects + self.ledger.reach(fact.id, fact.step, fact.receiver, fact.person, now)
+            effects = self.ledger.reach(fact.id, Step.RECEIVED, fact.receiver, "", now, path=fact.path)
+        first = self.ledger.reach(fact.id, fact.step, fact.receiver, fact.person, now, path=fact.path)
+        return effects + (first or self.ledger.again(fact, now))
 
     def _refusal(self, source: str, fact: f.NotStored | f.Refused, now: Instant) -> list[Effect]:
         covert = self.ledger.covert(fact.id)

@@ -112,6 +112,8 @@ class Mark:
         by: Path name for BROKERED, receiver name afterwards; who silenced it, "panel" for the bell cut-off.
         person: Who accepted, as the receiver named them; may be empty.
         at: When this panel learned of it.
+        path: The path that a receiver's word came over; empty where that is not known, as in what was kept by versions
+            that did not ask. The first word of a receiver counts; one over another path is kept beside it.
     """
 
     id: ReportId
@@ -119,3 +121,4 @@ class Mark:
     by: str
     person: str
     at: Instant
+    path: str = ""

@@ -37,7 +37,9 @@ def encode_receipt(receipt: Receipt, *, at_utc_ms: int, key: bytes | None) -> by
     )
 
 
-def decode_receipt(payload: bytes, *, receiver: str, panel: str, receivers: Mapping[str, bytes | None]) -> Receipt:
+def decode_receipt(
+    payload: bytes, *, receiver: str, panel: str, receivers: Mapping[str, bytes | None], path: str = ""
+) -> Receipt:
     """Read a receipt and check who it is from.
 
     Args:
@@ -45,6 +47,7 @@ def decode_receipt(payload: bytes, *, receiver: str, panel: str, receivers: Mapp
         receiver: The last level of the topic it came on.
         panel: This panel.
         receivers: The configured receivers with their keys; one that has a key must sign.
+        path: The path that it came over.
 
     Raises:
         WireError: The payload is no receipt, is from somebody else, or is about another panel's report.
@@ -61,7 +64,7 @@ def decode_receipt(payload: bytes, *, receiver: str, panel: str, receivers: Mapp
         raise WireError("receipt", "report", str(ident), f"a report of this panel, {panel!r}")
     fields.integer("at_utc_ms", -SEQ_MAX, SEQ_MAX)
     step = Step(fields.choice("step", RECEIVER_STEPS))
-    return Receipt(receiver, ident, step, fields.text("person", PERSON_MAX))
+    return Receipt(receiver, ident, step, fields.text("person", PERSON_MAX), path)
 
 
 def known_receiver(what: str, name: str, receivers: Mapping[str, bytes | None]) -> bytes | None:

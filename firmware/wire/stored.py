@@ -49,7 +49,7 @@ def unpack_report(data: bytes) -> Report:
     Raises:
         StoredError: The bytes are something else; the message says in which way.
     """
-    row = _row(data, 13, "report")
+    row = _row(data, (13,), "report")
     _, panel, epoch, seq, code, mono_s, utc_s, synced, zone, incident, covert, drill, detail = row
     if not (isinstance(code, str) and code in CODES):
         raise StoredError(f"stored report: code {str(code)[:20]!r} is not in this firmware's table")
@@ -72,7 +72,9 @@ def unpack_report(data: bytes) -> Report:
 def pack_mark(mark: Mark) -> bytes:
     """A mark as bytes; `unpack_mark` gives back an equal one."""
     at = mark.at
-    row = (VERSION, *_id_cells(mark.id), mark.step.value, mark.by, mark.person, at.mono_s, at.utc_s, at.synced)
+    row = [VERSION, *_id_cells(mark.id), mark.step.value, mark.by, mark.person, at.mono_s, at.utc_s, at.synced]
+    if mark.path:  # earlier versions knew none, and read what has none
+        row.append(mark.path)
     return _encode(row).encode("ascii")
 
 
@@ -82,14 +84,16 @@ def unpack_mark(data: bytes) -> Mark:
     Raises:
         StoredError: The bytes are something else; the message says in which way.
     """
-    _, panel, epoch, seq, step, by, person, mono_s, utc_s, synced = _row(data, 10, "mark")
+    _, panel, epoch, seq, step, by, person, mono_s, utc_s, synced, *more = _row(data, (10, 11), "mark")
+    path = more[0] if more else ""
     _check(str, "by", by)
     _check(str, "person", person)
+    _check(str, "path", path)
     try:
         known = Step(step)
     except ValueError:
         raise StoredError(f"stored mark: step {str(step)[:20]!r} is unknown to this firmware") from None
-    return Mark(_id(panel, epoch, seq), known, by, person, _instant(mono_s, utc_s, synced))
+    return Mark(_id(panel, epoch, seq), known, by, person, _instant(mono_s, utc_s, synced), path)
 
 
 def pack_gap(first: ReportId, last: ReportId, count: int) -> bytes:
@@ -103,11 +107,11 @@ def unpack_gap(data: bytes) -> tuple[ReportId, ReportId, int]:
     Raises:
         StoredError: The bytes are something else; the message says in which way.
     """
-    _, panel, epoch, seq, panel2, epoch2, seq2, count = _row(data, 8, "gap")
+    _, panel, epoch, seq, panel2, epoch2, seq2, count = _row(data, (8,), "gap")
     return _id(panel, epoch, seq), _id(panel2, epoch2, seq2), _number(count)
 
 
-def _row(data: bytes, length: int, what: str) -> list[Any]:
+def _row(data: bytes, lengths: tuple[int, ...], what: str) -> list[Any]:
     try:
         row = _decode(data.decode("ascii"))
     except (ValueError, RecursionError) as error:
@@ -116,8 +120,8 @@ def _row(data: bytes, length: int, what: str) -> list[Any]:
         raise StoredError(f"stored {what}: no JSON array")
     if row[0] != VERSION:
         raise StoredError(f"stored {what}: version {str(row[0])[:20]}, this firmware reads version {VERSION}")
-    if len(row) != length:
-        raise StoredError(f"stored {what}: {len(row)} elements instead of {length}")
+    if len(row) not in lengths:
+        raise StoredError(f"stored {what}: {len(row)} elements instead of {' or '.join(map(str, lengths))}")
     return row
 
 

@@ -61,7 +61,7 @@ def test_an_alarm_is_delivered_and_its_acknowledgement_is_the_receivers_receipt(
         rig.expect(PathUp)
         alarm = rig.press()
         event = centre.wait("PA")
-        assert rig.expect(Receipt) == Receipt("110", alarm.id, Step.RECEIVED, "")
+        assert rig.expect(Receipt) == Receipt("110", alarm.id, Step.RECEIVED, "", "dial")
         assert event.account == ACCOUNT
         assert (event.message, event.ri) == (("01", "1") if protocol == "SIA-DCS" else (None, "001"))
         assert event.encrypted is encrypted

@@ -97,6 +97,19 @@ def test_json_tells_a_report_with_its_chain_in_one_object_a_line(bench, folder, 
     assert alarm["finished"] is False
 
 
+def test_an_acknowledgement_is_told_with_the_path_that_it_came_over(bench, folder, capsys):
+    report = bench.alarm()
+    for second, path in enumerate(("main", "dial", "")):
+        at = Instant(200.0 + second, report.raised.utc_s + second, synced=True)
+        bench.journal.handle(Note(Mark(report.id, Step.RECEIVED, "110", "", at, path)))
+    bench.wait(1)
+    assert [mark["path"] for mark in objects(capsys, "--dir", folder)[1]["marks"]] == ["main", "dial", ""]
+    for spoken, over in (("en", "  over "), ("zh", "  经路径 ")):
+        _, out, _ = tell(capsys, "--lang", spoken, "--dir", folder)
+        told = [line.rpartition("  110")[2] for line in out.splitlines()[-3:]]
+        assert told == [f"{over}main", f"{over}dial", ""]
+
+
 def test_alarms_faults_and_status_are_told_in_the_order_of_their_identities(bench, folder, capsys):
     reports = [bench.alarm(code) for code in ("RR", "PA", "YC", "PR", "YK")]
     bench.finish(reports[1])

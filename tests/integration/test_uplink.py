@@ -91,7 +91,7 @@ def test_a_panel_that_vanishes_leaves_its_will(broker, tap, protocol):
 def test_a_receipt_becomes_a_fact(broker, tap, protocol):
     rig = UplinkRig(broker.port, protocol=protocol).start()
     rig.expect(PathUp)
-    receipt = Receipt("110", rig.press().id, Step.ACCEPTED, "王警官")
+    receipt = Receipt("110", rig.press().id, Step.ACCEPTED, "王警官", "main")
     tap.publish(topics.receipt(PANEL, "110"), encode_receipt(receipt, at_utc_ms=1, key=DESK_KEY))
     assert rig.expect(Receipt) == receipt
     rig.stop()

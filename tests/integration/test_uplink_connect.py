@@ -163,7 +163,7 @@ def test_the_documented_access_list_lets_a_panel_and_its_desk_do_all_they_must(d
     rig.worker.put(Health(0, 0, ()))
     alarm = rig.press()
     assert rig.expect(Brokered).id == alarm.id
-    told = Receipt("110", alarm.id, Step.RECEIVED, "")
+    told = Receipt("110", alarm.id, Step.RECEIVED, "", "main")
     tap.publish(topics.receipt(PANEL, "110"), encode_receipt(told, at_utc_ms=1, key=DESK_KEY))
     assert rig.expect(Receipt) == told
     tap.wait(lambda found: {packet.kind for packet in found} >= {"report", "health"})

@@ -19,7 +19,7 @@ from firmware.wire.receipt import encode_receipt
 from firmware.wire.sign import seal
 
 ALARM = ReportId(PANEL, EPOCH, 1)
-RECEIPT = Receipt("110", ALARM, Step.RECEIVED, "")
+RECEIPT = Receipt("110", ALARM, Step.RECEIVED, "", "main")
 COMMAND = Command("c-1", "110", "reset", "", "王警官", "误报")
 
 

@@ -75,8 +75,8 @@ class Rig:
     def click(self, loop="booth-button"):
         return self.press(loop) + self.release(loop)
 
-    def receipt(self, report: ReportId, receiver="110", step=Step.RECEIVED, person=""):
-        return self.post(f.Receipt(receiver, report, step, person))
+    def receipt(self, report: ReportId, receiver="110", step=Step.RECEIVED, person="", path=""):
+        return self.post(f.Receipt(receiver, report, step, person, path))
 
     def reset(self, target="", origin="110", actor="Li", reason="over"):
         return self.post(f.Command("c1", origin, "reset", target, actor, reason))

@@ -139,7 +139,7 @@ def test_an_alarm_leaves_within_the_order_that_brought_it():
     report = booth.press()
     assert "[#AAA1|Nri1/PA01]" in booth.texts()[-1]
     booth.run(0.0)
-    assert booth.of(Receipt) == [Receipt(RECEIVER, report.id, Step.RECEIVED, "")]
+    assert booth.of(Receipt) == [Receipt(RECEIVER, report.id, Step.RECEIVED, "", "dial")]
 
 
 def test_link_tests_come_at_the_interval_and_each_is_a_beat_and_an_echo():

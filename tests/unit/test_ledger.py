@@ -6,7 +6,8 @@ from rigs.core import rig
 
 from firmware.core import effects as e
 from firmware.core import facts as f
-from firmware.core.ledger import HASTY_REPEATS
+from firmware.core.ledger import HASTY_REPEATS, OVER_MAX
+from firmware.core.report import Mark, Step
 
 
 def repeats(r, seconds):
@@ -119,3 +120,68 @@ def test_a_path_that_hears_again_or_breaks_is_given_what_is_unacknowledged_once(
     assert len(r.of(e.Transmit, r.post(deaf))) == 1
     assert len(r.of(e.Transmit, r.post(f.PathDown("main", "path main: cut")))) == 1
     assert r.of(e.Transmit, r.post(f.PathDown("main", "path main: still cut"))) == []
+
+
+# ── who acknowledged over which path ──
+
+
+def marks(effects):
+    return [(note.mark.step, note.mark.by, note.mark.path) for note in effects if isinstance(note, e.Note)]
+
+
+def on_two_paths(receivers=("110",)):
+    r = rig(paths=("main", "dial"), receivers=receivers)
+    (alarm,) = r.stored("PA", r.click())
+    return r, alarm.id
+
+
+def test_the_first_acknowledgement_counts_and_one_over_another_path_is_kept_and_changes_nothing():
+    r, alarm = on_two_paths(("110", "station"))
+    assert marks(r.receipt(alarm, path="main")) == [(Step.RECEIVED, "110", "main")]
+    open_before, step = r.panel.ledger.pending(), r.panel.ledger.incidents[alarm].step
+    r.mono_s += 1
+    later = r.receipt(alarm, path="dial")
+    assert marks(later) == [(Step.RECEIVED, "110", "dial")]
+    assert not r.of(e.Progress, later) + r.of(e.Transmit, later) + r.of(e.Finish, later)
+    assert (r.panel.ledger.pending(), r.panel.ledger.incidents[alarm].step) == (open_before, step)
+
+
+def test_a_receiver_that_repeats_itself_a_thousand_times_fills_no_journal():
+    r, alarm = on_two_paths()
+    kept = []
+    for number in range(1000):
+        step = (Step.RECEIVED, Step.ACCEPTED)[number % 2]
+        kept += marks(r.receipt(alarm, step=step, person=f"Li {number}", path=("main", "dial")[number // 2 % 2]))
+    assert len(kept) == len(set(kept)) == 4
+
+
+def test_a_person_s_word_over_another_path_is_kept_as_that_and_not_as_a_receipt_too():
+    r, alarm = on_two_paths()
+    first = r.receipt(alarm, step=Step.ACCEPTED, person="Li", path="main")
+    assert marks(first) == [(Step.RECEIVED, "110", "main"), (Step.ACCEPTED, "110", "main")]
+    (later,) = r.of(e.Note, r.receipt(alarm, step=Step.ACCEPTED, person="Li", path="dial"))
+    assert (later.mark.step, later.mark.path, later.mark.person) == (Step.ACCEPTED, "dial", "Li")
+
+
+def test_a_slower_path_is_kept_of_a_report_that_is_over_too_and_of_no_stranger():
+    r, alarm = on_two_paths()
+    r.receipt(alarm, path="main")
+    (reset,) = r.stored("PR", r.reset())
+    assert r.of(e.Finish, r.receipt(reset.id, path="main"))
+    assert marks(r.receipt(reset.id, path="dial")) == [(Step.RECEIVED, "110", "dial")]
+    assert marks(r.receipt(reset.id, path="dial")) == []
+    for _ in range(OVER_MAX):
+        (alarm,) = r.stored("PA", r.click())
+        r.receipt(alarm.id, path="main")
+        (other,) = r.stored("PR", r.reset())
+        r.receipt(other.id, path="main")
+    assert marks(r.receipt(reset.id, path="spare")) == [], "it is forgotten"
+
+
+def test_what_was_kept_before_the_start_is_not_kept_again():
+    before, alarm = on_two_paths()
+    report = before.stored("PA")[0]
+    kept = [Mark(alarm, Step.RECEIVED, "110", "", before.now, path) for path in ("main", "dial", "")]
+    after = rig(epoch=2, paths=("main", "dial"), receivers=("110",))
+    after.start([report], kept)
+    assert marks(after.receipt(alarm, path="main") + after.receipt(alarm, path="dial")) == []

@@ -26,7 +26,7 @@ reports = st.builds(
     st.booleans(),
     st.lists(st.tuples(texts, scalars), max_size=4).map(tuple),
 )
-marks = st.builds(Mark, ids, st.sampled_from(Step), texts, texts, instants)
+marks = st.builds(Mark, ids, st.sampled_from(Step), texts, texts, instants, texts)
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
     lambda inner: st.lists(inner, max_size=14) | st.dictionaries(st.text(max_size=4), inner, max_size=4),
@@ -109,6 +109,19 @@ def test_the_refusal_says_what_is_wrong(place, value, words):
     row[place] = value
     with pytest.raises(StoredError, match=words.replace("(", r"\(")):
         unpack_report(json.dumps(row).encode())
+
+
+def test_a_mark_of_a_version_that_kept_no_path_is_read_and_written_as_it_was():
+    old = b'[1,"p1",7,9,"accepted","110","Wang",2.5,1790000000.0,false]'
+    assert unpack_mark(old) == MARK
+    assert pack_mark(MARK) == old
+
+
+@pytest.mark.parametrize("more", [[5], ["main", "spare"]])
+def test_a_mark_whose_path_is_none_is_refused(more):
+    row = [*json.loads(pack_mark(MARK)), *more]
+    with pytest.raises(StoredError):
+        unpack_mark(json.dumps(row).encode())
 
 
 def test_a_mark_of_an_unknown_step_is_refused():

@@ -485,7 +485,7 @@ def test_an_echo_that_is_played_back_is_no_second_sign_of_life():
 
 
 def receipt(rig, alarm):
-    word = Receipt("110", alarm.id, Step.RECEIVED, "")
+    word = Receipt("110", alarm.id, Step.RECEIVED, "", "main")
     rig.say(Incoming("gatebooth/v1/p/receipt/110", encode_receipt(word, at_utc_ms=0, key=None)))
     return word
 
