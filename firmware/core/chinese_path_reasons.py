@@ -7,6 +7,8 @@ its answer to subscriptions
     应答订阅
 no answer
     没有应答
+the broker refuses subscriptions; connecting anew
+    代理拒绝订阅；重新连接
 no name server answers for host name {}
     没有域名服务器应答主机名 {}
 host name {} is not found

@@ -9,10 +9,10 @@ import socket
 from typing import TYPE_CHECKING, Any, Protocol
 
 from firmware.adapters.mqtt_pipe import MqttPipe
-from firmware.adapters.pipe import Answered, Incoming, Letter, Lost, PipeError, Ready, Welcomed
+from firmware.adapters.pipe import Answered, Incoming, Letter, Lost, PipeError, Ready, Subscribed, Welcomed
 from firmware.config_paths import MEDIA
 from firmware.core.facts import Trouble, TroubleOver
-from firmware.core.retry import PAUSE_CAP_S, Retry
+from firmware.core.retry import PAUSE_CAP_S, Asking, Retry
 from firmware.media.items import Confirmed, Item
 from firmware.media.orders import Live, LiveRuns
 from firmware.media.outbox import WINDOW, WINDOW_LIVE, Outbox
@@ -51,6 +51,10 @@ class MediaPort(Protocol):
 
     def connect(self, subscribe: tuple[str, ...], *, hurried: bool) -> float:
         """Begin a connection; how long the broker took to take it, in seconds. Raises `PipeError`."""
+        ...
+
+    def ask(self) -> None:
+        """Ask once more for what was refused; `Subscribed` follows."""
         ...
 
     def publish(self, token: int, letter: Letter) -> None:
@@ -148,6 +152,7 @@ class Uploader:
         self._ready = False
         self._open = False
         self._retry = Retry(scatter_s)
+        self._asking = Asking(scatter_s)
         self._live = False
         self._fresh_until_s = -NEVER
         self._moved_s = self._lost_s = clock.now().mono_s
@@ -186,6 +191,8 @@ class Uploader:
             self._lost("the broker owes an answer to the connection for too long; connecting anew")
         for event in self._port.drive() if self._open else ():
             self._take(event)
+        if self._ready and now_s >= self._asking.due_s(hurried=self._hurried):
+            self._ask(now_s)
         if self._ready:
             self._send()
         elif not self._complained and now_s >= self._lost_s + QUIET_S:
@@ -198,7 +205,8 @@ class Uploader:
         if not self._open:
             return min(self._retry.next_s, quiet)
         sending = self._outbox.next_deadline(self._clock.now().mono_s) if self._ready else NEVER
-        return min(self._port.next_deadline(), sending, quiet, self._overdue_s())
+        asking = self._asking.due_s(hurried=self._hurried)
+        return min(self._port.next_deadline(), sending, quiet, asking, self._overdue_s())
 
     def wait(self, fd: int, timeout_s: float) -> None:
         """Wait for orders or the connection; for `Worker(wait=…)`."""
@@ -219,7 +227,7 @@ class Uploader:
             self._retry.hurry(self._clock.now().mono_s)
 
     def _overdue_s(self) -> float:
-        return NEVER if self._ready else self._moved_s + self._retry.step_s(hurried=self._hurried)
+        return self._asking.overdue_s if self._ready else self._moved_s + self._retry.step_s(hurried=self._hurried)
 
     def _connect(self) -> None:
         self._retry.begin(self._clock.now().mono_s)
@@ -238,13 +246,13 @@ class Uploader:
             case Welcomed():
                 self._retry.reached(now_s - self._moved_s)
                 self._moved_s = now_s
-            case Ready():
+            case Ready(complaint=complaint):
                 self._retry.greeted(now_s - self._moved_s)
                 self._ready, self._moved_s = True, now_s
                 self._outbox.connected(now_s)
-                if self._complained:
-                    self._complained = False
-                    self._post(TroubleOver("media"))
+                self._subscribed(complaint, now_s)
+            case Subscribed(complaint):
+                self._subscribed(complaint, now_s)
             case Answered(token, reason):
                 self._outbox.answered(token, reason, now_s)
             case Incoming(topic, payload, why):
@@ -253,6 +261,25 @@ class Uploader:
             case Lost(why):
                 self._lost(why)
 
+    def _subscribed(self, complaint: str, now_s: float) -> None:
+        """Without receipts evidence is sent again and again: a refusal is told, and asked about again."""
+        if complaint:
+            self._asking.refused(now_s, self._random())
+            if not self._complained:
+                self._post(Trouble("media", complaint))
+        else:
+            self._asking.granted()
+            if self._complained:
+                self._post(TroubleOver("media"))
+        self._complained = bool(complaint)
+
+    def _ask(self, now_s: float) -> None:
+        if self._asking.in_vain:
+            self._lost("the broker refuses subscriptions; connecting anew")
+        else:
+            self._asking.asked(now_s)
+            self._port.ask()
+
     def _lost(self, why: str) -> None:
         now_s = self._clock.now().mono_s
         held_s = now_s - self._moved_s if self._ready else None
@@ -260,6 +287,7 @@ class Uploader:
             self._lost_s = now_s
         self._port.close()
         self._open, self._ready, self._why = False, False, why
+        self._asking.rest()
         self._outbox.disconnected()
         hurried = self._hurried
         self._retry.lost(now_s, self._random(), held_s=held_s, hurried=hurried, eager=hurried)

@@ -7,10 +7,10 @@ import select
 
 import pytest
 
-from firmware.adapters.pipe import Answered, Incoming, Lost, PipeError, Ready, Welcomed
+from firmware.adapters.pipe import Answered, Incoming, Lost, PipeError, Ready, Subscribed, Welcomed
 from firmware.core.facts import Trouble, TroubleOver
 from firmware.core.report import ReportId
-from firmware.core.retry import PAUSE_CAP_S, STEP_S
+from firmware.core.retry import ASKED_MAX, PAUSE_CAP_HURRIED_S, PAUSE_CAP_S, STEP_S
 from firmware.media.items import Confirmed, Item
 from firmware.media.orders import Live, LiveRuns
 from firmware.media.uploader import FRESH_S, QUIET_S, Uploader
@@ -25,7 +25,8 @@ DATA = bytes(range(256)) * 200
 class PaperPort:
     def __init__(self):
         self.refuse, self.mute = "", False
-        self.opened, self.closed = 0, 0
+        self.opened, self.closed, self.asked = 0, 0, 0
+        self.denied = ""
         self.events, self.letters, self.live = [], [], []
 
     def connect(self, subscribe, *, hurried):
@@ -33,8 +34,12 @@ class PaperPort:
         self.subscribed, self.hurried = subscribe, hurried
         if self.refuse:
             raise PipeError(self.refuse)
-        self.events += [] if self.mute else [Welcomed(), Ready(65535)]
+        self.events += [] if self.mute else [Welcomed(), Ready(65535, self.denied)]
         return 0.0
+
+    def ask(self):
+        self.asked += 1
+        self.events += [] if self.mute else [Subscribed(self.denied)]
 
     def publish(self, token, letter):
         self.letters.append(letter)
@@ -132,6 +137,40 @@ def test_receipts_of_both_receivers_are_confirmed_once(rig, tmp_path):
     rig.run()
     assert rig.confirmed == [Confirmed(INCIDENT, file.name, "110"), Confirmed(INCIDENT, file.name, "station")]
     assert rig.port.subscribed == (topics.evidence_receipt("booth-1", "+"),)
+
+
+DENIED = "path main-media: the broker refuses subscriptions"
+
+
+def test_a_subscription_for_receipts_that_was_refused_is_told_and_asked_for_until_it_is_granted(rig, tmp_path):
+    rig.port.denied = DENIED
+    rig.run(3 * PAUSE_CAP_S + 1)
+    assert (rig.facts, rig.port.asked, rig.port.opened) == ([Trouble("media", DENIED)], 3, 1)
+    rig.uploader.handle(item(tmp_path))
+    rig.run(PAUSE_CAP_HURRIED_S)
+    assert rig.port.letters, "evidence goes out meanwhile"
+    assert rig.port.asked == 4, "an incident goes on"
+    rig.port.denied = ""
+    rig.run(PAUSE_CAP_HURRIED_S + 0.1)
+    assert rig.facts == [Trouble("media", DENIED), TroubleOver("media")]
+    asked = rig.port.asked
+    rig.run(10 * PAUSE_CAP_S)
+    assert (rig.port.asked, rig.port.opened) == (asked, 1)
+
+
+def test_a_broker_that_goes_on_refusing_is_connected_to_anew(rig):
+    rig.port.denied = DENIED
+    rig.run((ASKED_MAX + 2) * PAUSE_CAP_S)
+    assert rig.port.opened == 2
+    assert rig.facts == [Trouble("media", DENIED)]
+
+
+def test_a_broker_that_does_not_answer_for_a_subscription_is_left(rig):
+    rig.port.denied = DENIED
+    rig.run(1)
+    rig.port.mute = True
+    rig.run(PAUSE_CAP_S + STEP_S)
+    assert (rig.port.asked, rig.port.closed) == (1, 1)
 
 
 def test_receipts_that_are_forged_or_broken_confirm_nothing(rig, tmp_path, caplog):
