@@ -188,7 +188,7 @@ class App:
                 site=site,
                 panel_key=panel_key,
                 receivers=keys,
-                backlog=self.journal.backlog,
+                backlog=self.journal.backlog.share(path.name, self._wake_paths),
                 pipe=pipe,
                 clock=self._parts.clock,
                 post=self.inbox.post,
@@ -201,12 +201,13 @@ class App:
     def _dial(self, path: PathConfig, site: Site) -> Hand:
         """A DC-09 path; it is told what its receiver has already, for that machine knows no identity of a report."""
         line = self._parts.line(path)
+        backlog = self.journal.backlog.share(path.name, self._wake_paths) if carries(path) else None
         dial = Dc09Path(
             path,
             epoch=self.epoch,
             site=site,
             zones=zone_numbers(self._config),
-            backlog=self.journal.backlog,
+            backlog=backlog,
             line=line,
             clock=self._parts.clock,
             post=self.inbox.post,

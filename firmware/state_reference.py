@@ -6,7 +6,7 @@ import sys
 from enum import StrEnum
 from typing import TYPE_CHECKING, TypeVar
 
-from firmware.core import dialer, link, path
+from firmware.core import dial_phases, link, path
 from firmware.core.codes import CODES
 from firmware.core.effects import PATTERNS
 from firmware.core.report import CHAIN
@@ -51,7 +51,7 @@ def _link() -> str:
 
 
 def _dialer() -> str:
-    return f"## A DC-09 path's connection\n\n{_diagram(dialer.TURNS)}"
+    return f"## A DC-09 path's connection\n\n{_diagram(dial_phases.TURNS)}"
 
 
 def _path() -> str:

@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, assert_never
 
 from firmware.adapters.backlog import Wake
 from firmware.adapters.dc09_line import HungUp, Line, LineError, LineEvent, Opened, Received
+from firmware.adapters.dc09_refusals import Refusals
+from firmware.adapters.dc09_teller import Teller
 from firmware.adapters.path_actor import PathActor
-from firmware.core.calls import Answer, Call, Outcome, Verdict, Word
+from firmware.core.calls import Answer, Outcome, Verdict, Word
 from firmware.core.codes import ReportClass
 from firmware.core.dialer import Dialer
 from firmware.core.effects import Health, Lead, Note, Reply, Transmit
@@ -30,7 +32,6 @@ if TYPE_CHECKING:
 
     from firmware.adapters.backlog import Backlog
     from firmware.config import PathConfig
-    from firmware.config_dc09 import Dc09Config
     from firmware.core.facts import Fact
     from firmware.core.link import Due
     from firmware.core.report import Report
@@ -38,10 +39,6 @@ if TYPE_CHECKING:
     from hal.ports import Clock
 
 log = logging.getLogger(__name__)
-
-LATE_S = 5.0
-"""A report older than this carries the time at which it happened."""
-DRILL = "DRILL "
 
 
 def random_pad(count: int) -> str:
@@ -100,7 +97,8 @@ class Dc09Path(PathActor[LineEvent]):
         self._pad = pad
         self._cipher: Cipher | None = None
         self._reader = wire.AnswerReader(self._caller, None)
-        self._complaint = ""
+        self._complaint = self._blame = ""
+        self._refusals = Refusals(config.name)
         self._refusing = self._bare = False
 
     # ── the actor ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -120,7 +118,7 @@ class Dc09Path(PathActor[LineEvent]):
                 if mark.by == self.receiver and mark.step in RECEIVER_STEPS:
                     self.dialer.settle(mark.id)
             case Lead():
-                self._leads = order.leading and self._backlog is not None
+                self._lead(order)
             case Wake() | Health() | Reply():
                 pass
             case _:
@@ -129,7 +127,7 @@ class Dc09Path(PathActor[LineEvent]):
 
     def next_deadline(self) -> float:
         """Monotonic seconds of the next `tick` that is wanted."""
-        return min(self.dialer.next_deadline(), super().next_deadline())
+        return min(self.dialer.next_deadline(), self._refusals.quiet_s, super().next_deadline())
 
     def close(self) -> None:
         """Hang up; idempotent."""
@@ -140,6 +138,16 @@ class Dc09Path(PathActor[LineEvent]):
     def _transmit(self, order: Transmit) -> None:
         if not self.dialer.alarm(order.report, self._clock.now().mono_s):
             self._refuse(order.report)
+
+    def _lead(self, order: Lead) -> None:
+        self._leads = order.leading and self._backlog is not None
+        if not self._leads:
+            self._hand_over()
+
+    def _hand_over(self) -> None:
+        """Another path leads: what is not under way here is that one's."""
+        if self.dialer.holds_event and self.dialer.forget_events() and self._backlog is not None:
+            self._backlog.give_back()
 
     def _due(self, now_s: float) -> Due:
         return self.dialer.due(now_s)
@@ -170,11 +178,11 @@ class Dc09Path(PathActor[LineEvent]):
         self._lost(self._complaint or half, overdue=True)
 
     def _lost(self, why: str, *, overdue: bool = False) -> None:
-        held = self.dialer.holds_event
+        self._blame = why
         if not self.dialer.lost(self._clock.now().mono_s, self._random01(), overdue=overdue):
             return
-        if held and self._backlog is not None:
-            self._backlog.give_back()
+        if not self._leads:
+            self._hand_over()
         self._complaint = ""
         self._tell_down(f"path {self._path}: {why}")
 
@@ -212,12 +220,13 @@ class Dc09Path(PathActor[LineEvent]):
         doubted = self.dialer.doubted
         if isinstance(item, wire.BadAnswerError):
             outcome = self.dialer.rubbish()
-            self._complaint = f"the receiver answered with {item}"
+            self._complaint = self._blame = f"the receiver answered with {item}"
             if not covert:
                 self._doorman.refuse(self._complaint, now.mono_s)
         else:
             outcome = self.dialer.answer(item, now)
             if item.word is Word.NAK:
+                self._blame = "it answers NAK"
                 self._complaint = (
                     f"the receiver does not accept frames of account {self._caller.account} (NAK): it does not know "
                     f"the account, or was given another key; check path.dc09.account, key_file and key_encoding"
@@ -238,6 +247,8 @@ class Dc09Path(PathActor[LineEvent]):
                 self._alive()
                 if outcome.report is not None:
                     self._taken(outcome.report)
+                if outcome.refused is not None:
+                    self._not_taken(outcome.refused, f"three tries, {self._blame}", for_good=False)
             case Verdict.UNKNOWN:
                 self._alive()
                 if outcome.report is not None:
@@ -253,30 +264,44 @@ class Dc09Path(PathActor[LineEvent]):
         self._tell_up()
 
     def _taken(self, report: Report) -> None:
-        if report.cls is ReportClass.ALARM:
-            self._post(Receipt(self.receiver, report.id, Step.RECEIVED, "", self._path))
-        elif self._backlog is not None:
-            self._backlog.done((report.id,))
+        if report.cls is not ReportClass.ALARM:
+            if self._backlog is not None:
+                self._backlog.done((report.id,))
+            self._complain(changed=self._refusals.taken(report))
+            return
+        self._post(Receipt(self.receiver, report.id, Step.RECEIVED, "", self._path))
         if self._refusing and not report.covert:  # what a silent alarm brought must change nothing that shows
             self._refusing = False
             self._post(TroubleOver(f"path {self._path} receiver"))
 
     def _unknown(self, report: Report) -> None:
         """Sending it again at once would change nothing; the other paths carry it, and a person has to know."""
+        if report.cls is not ReportClass.ALARM:
+            self._not_taken(report, "it has no use for it (DUH)", for_good=True)
+            return
         what = "this report" if report.covert else f"code {report.code}"
         why = f"path {self._path}: the receiver has no use for {what} (DUH): try the other path.dc09.protocol"
         self._refusing = True
         self._post(Refused(self._path, report.id, 0, why))
-        if report.cls is not ReportClass.ALARM and self._backlog is not None:
-            self._backlog.done((report.id,))
+
+    def _not_taken(self, report: Report, why: str, *, for_good: bool) -> None:
+        """The receiver is there and does not take this fault or status: the next path carries it."""
+        if self._backlog is not None:
+            self._backlog.pass_on(report.id, for_good=for_good)
+        self._complain(changed=self._refusals.refused(report, why, self._clock.now().mono_s))
+
+    def _complain(self, *, changed: bool) -> None:
+        if changed:
+            self._stand("reports", self._refusals.text)
 
     # ── sending ────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _pump(self) -> None:
-        if self._leads and self._backlog is not None:
+        self._complain(changed=self._refusals.settle(self._clock.now().mono_s))
+        if self._backlog is not None:
             hungry = self.dialer.appetite()
             if hungry:
-                self.dialer.feed(self._backlog.take(hungry))
+                self.dialer.feed(self._backlog.take(hungry, leads=self._leads))
         now = self._clock.now()
         call = self.dialer.pull(now.mono_s)
         if call is None:
@@ -286,53 +311,3 @@ class Dc09Path(PathActor[LineEvent]):
         bare = self._bare or self.dialer.doubted
         message = self._teller.tell(call, now.mono_s, self.dialer.stamp(now), bare=bare)
         self._line.send(wire.encode(message, self._caller, self._cipher, self._pad))
-
-
-class Teller:
-    """Puts reports into DC-09's words.
-
-    Args:
-        settings: The path's `dc09` part.
-        account: In capitals.
-        epoch: The panel's present epoch.
-        site: Where it stands.
-        zones: The number of every zone.
-
-    Synchronization: any thread.
-    """
-
-    def __init__(self, settings: Dc09Config, account: str, epoch: int, site: Site, zones: Mapping[str, int]) -> None:
-        self._settings = settings
-        self._account = account
-        self._epoch = epoch
-        self._position = wire.position(site.latitude, site.longitude)
-        self._zones = zones
-
-    def tell(self, call: Call, mono_s: float, stamp_s: float, *, bare: bool = False) -> wire.Message:
-        """The message of a call that goes out now, stamped with the receiver's own time if that is known.
-
-        A `bare` one has no position, name and link: there are receivers that refuse a frame for them, and the alarm
-        matters more. It keeps the time at which it happened.
-        """
-        report = call.report
-        if report is None:
-            return wire.Message(wire.NULL, 0, "", (), stamp_s)
-        token = self._settings.protocol
-        data = wire.event_data(token, report, self._account, self._zones.get(report.zone, 0))
-        parts = self._when(report, mono_s, stamp_s)
-        if not bare:
-            parts += [*self._position, *self._words(report)]
-        return wire.Message(token, call.number, data, wire.extras(parts), stamp_s)
-
-    def _when(self, report: Report, mono_s: float, stamp_s: float) -> list[str]:
-        if report.id.epoch != self._epoch:  # monotonic time began anew; what the wall clock said then is all there is
-            return [wire.occurrence(report.raised.utc_s)]
-        age_s = mono_s - report.raised.mono_s
-        return [wire.occurrence(stamp_s - age_s)] if age_s > LATE_S else []
-
-    def _words(self, report: Report) -> list[str]:
-        incident = report.incident or report.id
-        url = self._settings.evidence_url
-        for name, value in (("panel", incident.panel), ("epoch", incident.epoch), ("seq", incident.seq)):
-            url = url.replace(f"{{{name}}}", str(value))
-        return [f"I{DRILL if report.drill else ''}{self._settings.text}", f"V{url}"]

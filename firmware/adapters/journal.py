@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from firmware.adapters.backlog import Backlog
+    from firmware.adapters.backlog import EventIndex
     from firmware.config import JournalConfig
     from firmware.core.report import Mark, Report
     from hal.ports import Clock
@@ -142,7 +142,7 @@ class Journal:
         return "journal"
 
     @property
-    def backlog(self) -> Backlog:
+    def backlog(self) -> EventIndex:
         """Faults and status reports that wait for a path."""
         return self._events.index
 

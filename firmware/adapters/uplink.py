@@ -357,8 +357,8 @@ class Uplink(PathActor[PipeEvent]):
         if self._backlog is None:
             return False
         self._settle(self._backlog)
-        hungry = self.link.appetite() if self._leads else 0
-        reports = self._backlog.take(hungry) if hungry else []
+        hungry = self.link.appetite()  # a resting path gets what another one's receiver did not take
+        reports = self._backlog.take(hungry, leads=self._leads) if hungry else []
         self._prepared.update((report.id, fixed_text(report, self._site)) for report in reports)
         self.link.feed(reports)
         return bool(reports)
@@ -369,9 +369,9 @@ class Uplink(PathActor[PipeEvent]):
             backlog.done(arrived)
 
     def _give_back(self) -> None:
-        """Hold nothing of the backlog any more. A path that does not lead holds nothing: another one leads."""
+        """Hold nothing of the backlog any more."""
         self._prepared.clear()
-        if self._leads and self._backlog is not None:
+        if self._backlog is not None:
             self._settle(self._backlog)
             self._backlog.give_back()
 

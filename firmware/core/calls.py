@@ -63,10 +63,17 @@ class Verdict(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What an answer means and for which report; `report` is None for a link test and for strays."""
+    """What an answer means.
+
+    Attributes:
+        verdict: For the frame that it answers.
+        report: Of that frame; None for a link test and for strays.
+        refused: A fault or status without a good answer in all its tries, though this one was given to something else.
+    """
 
     verdict: Verdict
     report: Report | None = None
+    refused: Report | None = None
 
 
 STRAY = Outcome(Verdict.STRAY)

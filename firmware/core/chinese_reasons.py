@@ -366,6 +366,14 @@ the receiver answered with {}
     接警台的应答是 {}
 the receiver does not accept frames of account {} (NAK): it does not know the account, or was given another key; check path.dc09.account, key_file and key_encoding
     接警台不接受用户编号 {} 的帧（NAK）：它不认识这个编号，或密钥不同；请检查 path.dc09.account、key_file 和 key_encoding
+the receiver takes no code {}: {}; ask the receiving centre to take it
+    接警台不收代码 {}：{}；请接警中心收下它
+three tries, {}
+    试了三次，{}
+it answers NAK
+    应答是 NAK
+it has no use for it (DUH)
+    应答是 DUH（不理解）
 the receiver has no use for {} (DUH): try the other path.dc09.protocol
     接警台不理解{}（DUH）：请试另一种 path.dc09.protocol
 this report

@@ -3,64 +3,36 @@
 DC-09 has one frame under way at a time. The receiver answers it by number: ACK (it has it), NAK (it does not trust the
 frame, mostly its time), DUH (it understands and cannot use it), RSP (ACK with content). Without a good answer it is
 sent again under the same number, on a new connection when the old one was silent; after three tries the number is given
-up and the connection rests. The alarms stay here: all paths carry them at once, and this one tries again later.
+up. An alarm stays here, and the connection rests: all paths carry alarms at once, and this one tries again later. A
+fault or status report must not cost the path: after a silence a link test tells whether the receiver is there at all,
+and one that answers for the test and not for the report in three tries has *refused* it, so that another path takes it.
 
 Sources: ANSI/SIA DC-09 as two public receivers read it (`docs/dc09.md`).
 """
 
 from __future__ import annotations
 
-import enum
 import math
 from typing import TYPE_CHECKING, assert_never
 
 from firmware.core.calls import STRAY, Answer, Call, Outcome, Verdict, Word
+from firmware.core.dial_numbers import Numbers
+from firmware.core.dial_phases import TURNS, Phase, Turn
+from firmware.core.far_clock import FarClock
 from firmware.core.link import ALARMS_MAX, Due, LinkError
 from firmware.core.retry import PAUSE_CAP_S, Retry
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
     from firmware.core.report import Report, ReportId
     from hal.types import Instant
 
 TRIES_MAX = 3
-NUMBER_MAX = 9999
-NUMBER_STEP = 617
-"""Has no factor in common with 9999: runs that follow each other begin at numbers far apart."""
-LATE_MAX = 64
-"""Numbers given up whose answer is still understood."""
 SETTLED_MAX = 4096
 REFUSED_S = 60.0
 """An alarm that was answered by DUH is offered again after this long. Who said so may be out of order, may be put right
 by then, or may be a forger, as DUH comes in clear: an accepted press ends with a receipt and with nothing else."""
-DRIFT_S = 5.0
-"""A NAK whose time is nearer than this to ours is about something else than the time."""
-
-
-class Phase(enum.StrEnum):
-    """Where the connection stands. Whether the *path* is up is another matter: only an answer says so."""
-
-    CLOSED = "closed"
-    OPENING = "opening"
-    OPEN = "open"
-
-
-class Turn(enum.StrEnum):
-    """What changes where it stands."""
-
-    TRY = "try"
-    OPENED = "opened"
-    LOST = "lost"
-
-
-TURNS: Mapping[tuple[Phase, Turn], Phase] = {
-    (Phase.CLOSED, Turn.TRY): Phase.OPENING,
-    (Phase.OPENING, Turn.OPENED): Phase.OPEN,
-    (Phase.OPENING, Turn.LOST): Phase.CLOSED,
-    (Phase.OPEN, Turn.LOST): Phase.CLOSED,
-}
-"""The whole specification; a move that is not here raises `LinkError` and changes nothing."""
 
 
 class Dialer:
@@ -69,8 +41,7 @@ class Dialer:
     Args:
         interval_s: A link test follows any other frame after this long.
         answer_s: How long the receiver may take to answer.
-        run: The panel's epoch. Each begins at another number, or a receiver could take the first alarm of this run for
-            the repetition of one of the last.
+        run: The panel's epoch.
         idle_cap_s: Longest pause while no alarm waits.
 
     Attributes:
@@ -85,23 +56,23 @@ class Dialer:
         self.phase = Phase.CLOSED
         self.up = False
         self.doubted = False
+        self._clock = FarClock()
         self._interval_s = interval_s
         self._answer_s = answer_s
-        self._number = run * NUMBER_STEP % NUMBER_MAX
+        self._numbers = Numbers(run)
         self._alarms: dict[ReportId, Report] = {}
         self._events: dict[ReportId, Report] = {}
         self._call: Call | None = None
+        self._parked: Call | None = None
         self._under_way = False
         self._sent_s = -math.inf
         self._excused = False
         self._served = False
-        self._late: dict[int, Report] = {}
         self._rests_until_s: dict[ReportId, float] = {}
         self._retry = Retry(idle_cap_s)
         self._moved_s = -math.inf
         self._up_s = -math.inf
         self._test_s = -math.inf
-        self._correction_s: float | None = None
 
     # ── what is to be sent ─────────────────────────────────────────────────────────────────────────────────────────
 
@@ -141,6 +112,16 @@ class Dialer:
         idle = self.up and self.phase is Phase.OPEN and self._call is None
         return int(idle and not self._alarms and not self._events)
 
+    def forget_events(self) -> bool:
+        """Another path carries them now; False while one is under way, whose answer is awaited."""
+        if self._under_way and self._carries_event():
+            return False
+        self._events.clear()
+        self._parked = None
+        if self._carries_event():
+            self._call = None
+        return True
+
     # ── the connection ─────────────────────────────────────────────────────────────────────────────────────────────
 
     def due(self, now_s: float) -> Due:
@@ -172,12 +153,16 @@ class Dialer:
 
         Returns:
             Whether the path is lost by it. It is not when the receiver hung up after an answer, as many do after each
-            frame: the next frame, or the same once more, opens a new connection.
+            frame: the next frame, or the same once more, opens a new connection. Nor is it when an event was under
+            way: the link test that begins the next connection tells whether the event or the path is to blame.
         """
         polite = self.phase is Phase.OPEN and not overdue and self._hung_up_politely()
+        doubtful = self.up and self._under_way and self._carries_event()
         self._turn(Turn.LOST, now_s)
-        if polite:
+        if polite or doubtful:
             self._under_way = False
+            if not polite:
+                self._park()
             return False
         held_s = now_s - self._up_s if self.up else None
         self.up = False
@@ -217,17 +202,11 @@ class Dialer:
 
     def rubbish(self) -> Outcome:
         """Something came that is no answer: the frame under way goes out once more."""
-        if not self._under_way:
-            return STRAY
-        self._under_way = False
-        return Outcome(Verdict.AGAIN)
+        return self._fails() if self._under_way else STRAY
 
     def stamp(self, now: Instant) -> float:
-        """The present moment as the receiver counts it, in seconds since 1970.
-
-        A receiver's NAK tells its time; from there on the monotonic clock is followed, whatever the wall clock does.
-        """
-        return now.utc_s if self._correction_s is None else now.mono_s + self._correction_s
+        """The present moment as the receiver counts it, in seconds since 1970."""
+        return self._clock.stamp(now)
 
     def next_deadline(self) -> float:
         """Monotonic seconds at which `due` or `pull` must be asked; infinite when never."""
@@ -243,7 +222,7 @@ class Dialer:
 
     @property
     def holds_event(self) -> bool:
-        """Whether something out of the backlog is neither answered for nor lost."""
+        """Whether something out of the backlog has not been answered for."""
         return bool(self._events)
 
     @property
@@ -287,9 +266,10 @@ class Dialer:
 
     def _put_back(self) -> bool:
         """The frame under way failed with its connection; whether its number was given up after all its tries."""
+        if self._carries_event():
+            self._park()
         call, self._call = self._call, None
         self._under_way = False
-        self._events.clear()
         if call is None or call.report is None:
             return call is not None and call.attempt >= TRIES_MAX
         if call.attempt >= TRIES_MAX:
@@ -300,23 +280,51 @@ class Dialer:
         return False
 
     def _given_up(self, number: int, report: Report) -> None:
-        self._late[number] = report
-        if len(self._late) > LATE_MAX:
-            del self._late[next(iter(self._late))]
+        self._numbers.give_up(number, report)
         if report.id in self._alarms:  # the others first: what this one fails for need not stop them
             self._alarms[report.id] = self._alarms.pop(report.id)
 
-    def _next_call(self, now_s: float) -> Call | None:
-        for waiting in (self._alarms, self._events):
-            if waiting:
-                self._number = self._number % NUMBER_MAX + 1
-                self._late.pop(self._number, None)
-                self._excused = self.doubted = False
-                return Call(self._number, next(iter(waiting.values())), 0)
-        if now_s < self._test_s:
+    def _carries_event(self) -> bool:
+        return self._call is not None and self._call.report is not None and self._call.report.id in self._events
+
+    def _park(self) -> None:
+        """Keep the event's number and count, and ask by a link test whether the receiver is there."""
+        self._parked, self._call = self._call, None
+        self._test_s = -math.inf
+
+    def _fails(self) -> Outcome:
+        """The try under way came to nothing, and the connection lives."""
+        self._under_way = False
+        if self._carries_event() and self._spent():
+            self._park()
+        return Outcome(Verdict.AGAIN)
+
+    def _on_trial(self) -> bool:
+        return self._parked is not None and self._parked.attempt >= TRIES_MAX
+
+    def _refused(self) -> Report | None:
+        """The receiver answered for something else; the event that it did not answer for in all its tries."""
+        call = self._parked
+        if call is None or call.report is None or not self._on_trial():
             return None
+        self._parked = None
+        self._numbers.give_up(call.number, call.report)
+        return self._events.pop(call.report.id, None)
+
+    def _next_call(self, now_s: float) -> Call | None:
+        if self._alarms:
+            return self._new_call(next(iter(self._alarms.values())))
+        if now_s >= self._test_s or self._on_trial():
+            self._excused = self.doubted = False
+            return Call(0, None, 0)
+        if not (self.up and self._events):
+            return None
+        call, self._parked = self._parked, None
+        return call or self._new_call(next(iter(self._events.values())))
+
+    def _new_call(self, report: Report) -> Call:
         self._excused = self.doubted = False
-        return Call(0, None, 0)
+        return Call(self._numbers.next(), report, 0)
 
     def _heard(self, now_s: float) -> None:
         self._call = None
@@ -334,11 +342,19 @@ class Dialer:
         call = self._open_call(number)
         if call is not None:
             self._heard(now_s)
-            return Outcome(Verdict.TAKEN, self._finish(call.report))
-        late = self._late.pop(number, None) if number else None
+            return Outcome(Verdict.TAKEN, self._finish(call.report), self._refused())
+        late = self._parked_report(number) or self._numbers.late(number)
         if late is None or self._rests_until_s.get(late.id) == math.inf:
             return STRAY
         return Outcome(Verdict.TAKEN, self._finish(late))
+
+    def _parked_report(self, number: int | None) -> Report | None:
+        """The report of an event's number whose answer comes while the link test is under way."""
+        call = self._parked
+        if call is None or call.number != number:
+            return None
+        self._parked = None
+        return call.report
 
     def _not_understood(self, number: int | None, now_s: float) -> Outcome:
         call = self._open_call(number)
@@ -354,15 +370,12 @@ class Dialer:
         call = self._call
         if call is None or not self._under_way:
             return STRAY
-        self._under_way = False
-        if utc_s is None or abs(utc_s - self.stamp(now)) <= DRIFT_S:
+        if not self._clock.learn(utc_s, now):
             self.doubted = True
-            return Outcome(Verdict.AGAIN)
-        self._correction_s = utc_s - now.mono_s
-        if not self._excused:  # our clock was to blame, once: that try does not count
+        elif not self._excused:  # our clock was to blame, once: that try does not count
             self._excused = True
             self._call = Call(call.number, call.report, call.attempt - 1)
-        return Outcome(Verdict.AGAIN)
+        return self._fails()
 
     def _finish(self, report: Report | None) -> Report | None:
         if report is not None:

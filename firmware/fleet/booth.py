@@ -46,7 +46,7 @@ class Shelf(Backlog):
         """Let a report wait."""
         self._waiting.append(report)
 
-    def take(self, limit: int) -> list[Report]:
+    def take(self, limit: int, *, leads: bool = True) -> list[Report]:  # noqa: ARG002 - the only path there is
         """See `Backlog`."""
         found = [self._waiting.popleft() for _ in range(min(limit, len(self._waiting)))]
         self._taken.update((report.id, report) for report in found)
@@ -61,6 +61,10 @@ class Shelf(Backlog):
         """See `Backlog`."""
         self._waiting.extendleft(reversed(self._taken.values()))
         self._taken.clear()
+
+    def pass_on(self, report: ReportId, *, for_good: bool) -> None:  # noqa: ARG002 - no other path takes it
+        """See `Backlog`."""
+        self._taken.pop(report, None)
 
 
 class Booth:

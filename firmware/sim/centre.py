@@ -26,7 +26,22 @@ if TYPE_CHECKING:
 
 BEHIND_S, AHEAD_S = 40.0, 20.0
 """How far a frame's time may be off, as most receivers are set."""
-MODES = ("answers", "hangs-up", "mute", "refuses", "naks", "duh", "garbles", "halves")
+MODES = (
+    "answers",
+    "hangs-up",
+    "mute",
+    "refuses",
+    "naks",
+    "duh",
+    "garbles",
+    "halves",
+    "naks-some",
+    "ignores-some",
+    "duhs-some",
+)
+LACKING = ("naks-some", "ignores-some", "duhs-some")
+LACKED = frozenset({"PH", "YC", "YK"})
+"""Codes that a centre in one of these modes does not take."""
 _HEADED = re.compile(rb'\n([0-9A-F]{4})([0-9A-F]{4})(".*)\r', re.DOTALL)
 _BODY = re.compile(r'"([A-Z-]+)"(\d{4})R(\w+)L(\w+)#(\w+)\[([^\]]*)\]((?:\[[^\]]*\])*)_(\S+)')
 _EVENT = re.compile(r"#\w+\|Nri[01]/([A-Z]{2})(\d\d+)")
@@ -196,9 +211,19 @@ class Centre:
             self._say(dial, nak(self.world.true_utc_s))
         elif self.mode == "duh" and frame.number:
             self._say(dial, answer("DUH", frame.number, self.account))
+        elif self.mode in LACKING and frame.code in LACKED:
+            self._pass_over(dial, frame)
         else:
             self._take(frame, report)
             self._acknowledge(dial, frame)
+
+    def _pass_over(self, dial: Dial, frame: Frame) -> None:
+        """A machine whose table lacks some codes."""
+        self.log.add("refused", f"{frame.code} at {self.name}, {frame.number:04d}", code=frame.code, path=self.name)
+        if self.mode == "naks-some":
+            self._say(dial, nak(self.world.true_utc_s))
+        elif self.mode == "duhs-some":
+            self._say(dial, answer("DUH", frame.number, self.account))
 
     def _take(self, frame: Frame, report: Report | None) -> None:
         if not frame.number:

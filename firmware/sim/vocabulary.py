@@ -45,10 +45,11 @@ ACTIONS: tuple[Rule, ...] = (
     ),
     Rule(
         "centre",
-        "centre [CENTRE] answers|hangs-up|mute|refuses|naks|duh|garbles|halves",
+        "centre [CENTRE] answers|hangs-up|mute|refuses|naks|duh|garbles|halves|naks-some|ignores-some|duhs-some",
         "The alarm receiver at the end of a DC-09 path: sound (a frame whose time is off gets a NAK with the right "
         "one); hangs up after each answer; says nothing; not running; answers every frame with NAK, or every event "
-        "with DUH; takes it and answers with a wrong checksum, or with half an answer.",
+        "with DUH; takes it and answers with a wrong checksum, or with half an answer; answers every PH, YC and YK "
+        "with NAK, not at all or with DUH, and takes everything else.",
     ),
     Rule(
         "receiver",

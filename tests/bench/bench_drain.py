@@ -94,9 +94,9 @@ class Stock:
         """End the journal's thread."""
         self._worker.stop(10)
 
-    def take(self, limit: int) -> list[Report]:
+    def take(self, limit: int, *, leads: bool = True) -> list[Report]:
         """See `Backlog`."""
-        return [] if self._shut else self.journal.backlog.take(limit)
+        return [] if self._shut else self.journal.backlog.take(limit, leads=leads)
 
     def done(self, ids: Iterable[ReportId]) -> None:
         """See `Backlog`."""
@@ -111,6 +111,10 @@ class Stock:
     def give_back(self) -> None:
         """See `Backlog`."""
         self.journal.backlog.give_back()
+
+    def pass_on(self, report: ReportId, *, for_good: bool) -> None:
+        """See `Backlog`; a broker takes every report."""
+        raise NotImplementedError(f"{report} is not taken, for good: {for_good}")
 
 
 def _journal(folder: pathlib.Path, clock: SystemClock) -> Any:

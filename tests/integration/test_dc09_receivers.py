@@ -12,6 +12,7 @@ from rigs.broker import free_port
 from rigs.dc09 import ACCOUNT, Centre, DialRig, Scripted, number, path_config, say
 from rigs.uplink import ListBacklog, RigClock
 
+from firmware.adapters.backlog import Wake
 from firmware.adapters.dc09_line import TcpLine
 from firmware.core.effects import Lead, Note
 from firmware.core.facts import Echo, PathDown, PathUp, Receipt, Refused, Trouble, TroubleOver
@@ -278,6 +279,42 @@ def test_three_bad_answers_lose_the_path_for_this_number_and_the_next_try_has_a_
 
 
 @pytest.mark.parametrize("bad", [*BAD.values(), *QUIET.values()], ids=[*BAD, *QUIET])
+def test_after_a_bad_answer_a_fault_goes_again_under_the_same_number(bad):
+    backlog = ListBacklog()
+    receiver, rig = dialling(twice_then(bad), backlog=backlog, reports="all")
+    fault = rig.report("YX", zone="")
+    backlog.add([fault])
+    with running(rig.start(), receiver):
+        frames = [receiver.frame() for _ in range(3)]
+        rig.press()
+        rig.expect(Receipt)
+    assert len({number(frame) for frame in frames}) == 1
+    assert backlog.finished == [fault.id]
+    assert not [fact for fact in rig.seen if isinstance(fact, PathDown)]
+
+
+@pytest.mark.parametrize("bad", [*BAD.values(), *QUIET.values()], ids=[*BAD, *QUIET])
+def test_a_fault_that_is_not_taken_in_three_tries_is_passed_on_and_those_behind_it_go(bad):
+    backlog = ListBacklog()
+    receiver, rig = dialling(
+        lambda frame: bad(frame) if b"/YK" in frame else acknowledge(frame), backlog=backlog, reports="all"
+    )
+    poison, fault = rig.report("YK", zone=""), rig.report("YX", zone="")
+    backlog.add([poison, fault])
+    with running(rig.start(), receiver):
+        told = rig.expect(Trouble, lambda fact: fact.source == "path dial reports").why
+        tries = [receiver.frame() for _ in range(3)]
+        assert b"/YX" in receiver.frame()
+        rig.press()
+        rig.expect(Receipt)
+    assert [(number(frame), b"/YK" in frame) for frame in tries] == [(number(tries[0]), True)] * 3
+    assert "the receiver takes no code YK: three tries" in told
+    assert backlog.passed == [(poison.id, False)]
+    assert backlog.finished == [fault.id]
+    assert not [fact for fact in rig.seen if isinstance(fact, PathDown)]
+
+
+@pytest.mark.parametrize("bad", [*BAD.values(), *QUIET.values()], ids=[*BAD, *QUIET])
 def test_a_silent_alarm_with_a_bad_answer_shows_nothing_of_itself(bad, caplog):
     caplog.set_level(logging.DEBUG, "firmware")
     receiver, rig = dialling(twice_then(bad))
@@ -332,6 +369,58 @@ def _again(report):
     from firmware.core.effects import Transmit  # noqa: PLC0415 - beside its only use
 
     return Transmit("dial", report, 2)
+
+
+def test_a_fault_that_is_not_understood_is_passed_on_for_good_and_the_complaint_ends_with_one_that_is():
+    backlog = ListBacklog()
+    understood = [b"/YX"]
+    receiver, rig = dialling(
+        lambda frame: say("ACK" if b"NULL" in frame or understood[0] in frame else "DUH", frame),
+        backlog=backlog,
+        reports="all",
+    )
+    faults = [rig.report("YK", zone=""), rig.report("YX", zone="")]
+    backlog.add(faults)
+    with running(rig.start(), receiver):
+        assert "takes no code YK: it has no use for it (DUH)" in rig.expect(Trouble).why
+        assert b"/YX" in receiver.frame(b"/YX")
+        understood[0] = b"/YK"
+        backlog.add([rig.report("YK", zone="")])
+        rig.worker.put(Wake())
+        assert rig.expect(TroubleOver).source == "path dial reports"
+    assert backlog.passed == [(faults[0].id, True)]
+    assert len(backlog.finished) == 2
+
+
+def test_a_silent_fault_that_is_not_taken_is_passed_on_without_a_word(caplog):
+    caplog.set_level(logging.DEBUG, "firmware")
+    backlog = ListBacklog()
+    receiver, rig = dialling(
+        lambda frame: b"" if b"/HH" in frame else acknowledge(frame), backlog=backlog, reports="all"
+    )
+    poison = rig.report("HH", zone="foot-bar", covert=True)
+    backlog.add([poison, rig.report("YX", zone="")])
+    with running(rig.start(), receiver):
+        receiver.frame(b"/YX")
+    assert backlog.passed == [(poison.id, False)]
+    assert "HH" not in caplog.text
+    assert not [fact for fact in rig.facts.queue if isinstance(fact, Trouble | PathDown | Refused)]
+
+
+def test_what_a_path_holds_goes_back_when_another_leads():
+    backlog = ListBacklog()
+    receiver, rig = dialling(acknowledge, backlog=backlog, reports="all")
+    with running(rig.start(), receiver):
+        rig.expect(PathUp)
+        receiver.answer = lambda _: b""
+        backlog.add([rig.report("YX", zone="")])
+        rig.worker.put(Wake())
+        rig.expect(PathDown)
+        assert backlog.take(5) == []
+        rig.worker.put(Lead("dial", leading=False))
+        receiver.answer = acknowledge
+        rig.expect(PathUp)
+        assert len(backlog.take(5)) == 1
 
 
 def test_a_silent_alarm_that_is_not_understood_is_refused_without_its_code():

@@ -48,9 +48,15 @@ class RigClock:
 
 
 class ListBacklog:
-    """A backlog in memory."""
+    """A backlog in memory.
+
+    Attributes:
+        finished: What has arrived.
+        passed: What its path was not relieved of, each with whether that is for good.
+    """
 
     def __init__(self) -> None:
+        self.passed: list[tuple[ReportId, bool]] = []
         self._waiting: collections.deque[Report] = collections.deque()
         self._taken: dict[ReportId, Report] = {}
         self._lock = threading.Lock()
@@ -60,7 +66,9 @@ class ListBacklog:
         with self._lock:
             self._waiting.extend(reports)
 
-    def take(self, limit: int) -> list[Report]:
+    def take(self, limit: int, *, leads: bool = True) -> list[Report]:
+        if not leads:
+            return []
         with self._lock:
             found = [self._waiting.popleft() for _ in range(min(limit, len(self._waiting)))]
             self._taken.update((report.id, report) for report in found)
@@ -76,6 +84,11 @@ class ListBacklog:
         with self._lock:
             self._waiting.extendleft(reversed(self._taken.values()))
             self._taken.clear()
+
+    def pass_on(self, report: ReportId, *, for_good: bool) -> None:
+        with self._lock:
+            del self._taken[report]
+            self.passed.append((report, for_good))
 
 
 class UplinkRig:

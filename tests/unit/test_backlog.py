@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rigs.journals import make_report
 
-from firmware.adapters.backlog import EventIndex, Slot
+from firmware.adapters.backlog import AGAIN_S, EventIndex, Slot
 from firmware.adapters.ring_format import Place
 
 
@@ -161,6 +161,146 @@ def test_the_count_of_what_waits_leaves_out_what_is_taken_or_gone(bench):
     bench.take(1)
     bench.index.drop([bench.slots[3]])
     assert bench.index.waiting == 2
+
+
+# ── what a path's far end does not take ────────────────────────────────────────────────────────────────────────────
+
+
+class Two:
+    """A backlog that two paths share."""
+
+    def __init__(self, bench, *names):
+        self.woken = 0
+        self.bench = bench
+        self.paths = {name: bench.index.share(name, self.wake) for name in names}
+
+    def wake(self):
+        self.woken += 1
+
+    def take(self, name, limit=1, *, leads=True):
+        return [report.id.seq for report in self.paths[name].take(limit, leads=leads)]
+
+    def pass_on(self, name, seq, *, for_good=False):
+        self.paths[name].pass_on(make_report(1, seq).id, for_good=for_good)
+
+    def done(self, name, seq):
+        self.paths[name].done([make_report(1, seq).id])
+
+
+@pytest.fixture
+def two(bench):
+    return Two(bench, "dial", "main")
+
+
+def test_what_one_path_passes_on_waits_behind_the_others_for_the_next_which_is_woken(bench, two):
+    bench.add(1, 2)
+    assert two.take("dial") == [1]
+    two.pass_on("dial", 1)
+    assert two.woken == 1
+    assert two.take("dial") == [2]
+    assert two.take("dial") == []
+    assert two.take("main", 9, leads=False) == [1]
+    two.done("main", 1)
+    two.done("dial", 2)
+    assert bench.index.take_done() == [(1, 1), (1, 2)]
+
+
+def test_a_path_that_rests_gets_nothing_else(bench, two):
+    bench.add(1, 2)
+    assert two.take("main", leads=False) == []
+
+
+def test_what_a_path_took_of_another_waits_aside_again_when_that_breaks(bench, two):
+    bench.add(1, 2)
+    two.take("dial")
+    two.pass_on("dial", 1)
+    assert two.take("main", leads=False) == [1]
+    two.paths["main"].give_back()
+    assert two.take("dial") == [2]
+    assert two.take("main", leads=False) == [1]
+
+
+def test_a_path_gives_back_its_own_and_nothing_of_another(bench, two):
+    bench.add(1, 2)
+    two.take("dial")
+    two.take("main")
+    two.paths["main"].give_back()
+    assert two.take("dial", 9) == [2]
+
+
+def test_alone_a_path_is_offered_one_in_a_quarter_of_an_hour_and_all_once_one_was_taken(bench):
+    one = Two(bench, "dial")
+    bench.add(1, 2, 3)
+    for seq in (1, 2, 3):
+        assert one.take("dial") == [seq]
+        one.pass_on("dial", seq)
+    bench.now += AGAIN_S - 1
+    assert one.take("dial") == []
+    bench.now += 1
+    assert one.take("dial", 9) == [1]
+    assert one.take("dial") == []
+    one.pass_on("dial", 1)
+    assert one.take("dial") == []
+    bench.now += AGAIN_S
+    assert one.take("dial") == [2]
+    one.done("dial", 2)
+    assert [one.take("dial"), one.take("dial"), one.take("dial")] == [[3], [1], []]
+
+
+def test_younger_reports_come_before_one_that_is_offered_again(bench):
+    one = Two(bench, "dial")
+    bench.add(1)
+    one.take("dial")
+    one.pass_on("dial", 1)
+    bench.now += AGAIN_S
+    bench.add(2)
+    assert one.take("dial", 9) == [2, 1]
+
+
+def test_of_no_use_here_goes_to_the_next_path_and_is_done_where_there_is_none(bench, two):
+    bench.add(1)
+    two.take("dial")
+    two.pass_on("dial", 1, for_good=True)
+    assert bench.index.take_done() == []
+    bench.now += 10 * AGAIN_S
+    assert two.take("dial") == []
+    assert two.take("main", leads=False) == [1]
+    two.pass_on("main", 1, for_good=True)
+    assert bench.index.take_done() == [(1, 1)]
+    assert bench.index.waiting == 0
+
+
+def test_what_waits_aside_can_be_acknowledged_late_finished_or_dropped(bench, two):
+    bench.add(1, 2, 3, 4)
+    bench.write(1, 2, 3, 4)
+    for seq in (1, 2, 3):
+        two.take("dial")
+        two.pass_on("dial", seq)
+    assert bench.index.waiting == 4
+    two.done("dial", 1)
+    assert bench.index.finish(make_report(1, 2).id)
+    assert [slot.key for slot in bench.index.drop_up_to(9)] == [(1, 4), (1, 3)]
+    assert bench.index.take_done() == [(1, 1), (1, 2)]
+    assert bench.index.keys() == set()
+    assert two.take("main", 9) == []
+
+
+def test_what_waits_aside_need_not_stay_in_memory(bench, two):
+    bench.add(1)
+    bench.write(1)
+    two.take("dial")
+    two.pass_on("dial", 1)
+    assert bench.slots[1].report is None
+    assert two.take("main", leads=False) == [1]
+
+
+def test_only_who_holds_a_report_can_pass_it_on(bench, two):
+    bench.add(1)
+    two.take("dial")
+    two.pass_on("main", 1, for_good=True)
+    two.done("dial", 1)
+    two.pass_on("dial", 1)
+    assert two.take("main", 9) == []
 
 
 @given(st.randoms(use_true_random=False), st.lists(st.sampled_from("atdgw"), max_size=60))

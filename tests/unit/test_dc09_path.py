@@ -8,8 +8,9 @@ import pytest
 from rigs.dc09 import RECEIVER, SITE, ZONES, path_config, say
 
 from firmware.adapters.backlog import Wake
-from firmware.adapters.dc09 import LATE_S, Dc09Path, random_pad
+from firmware.adapters.dc09 import Dc09Path, random_pad
 from firmware.adapters.dc09_line import HungUp, Line, LineError, Opened, Received
+from firmware.adapters.dc09_teller import LATE_S
 from firmware.config import PathConfig
 from firmware.core.effects import Health, Reply, Transmit
 from firmware.core.facts import Beat, Echo, PathDown, PathUp, Receipt, Refused

@@ -9,16 +9,10 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from firmware.core.calls import Answer, Verdict, Word
-from firmware.core.dialer import (
-    NUMBER_MAX,
-    REFUSED_S,
-    TRIES_MAX,
-    TURNS,
-    Dialer,
-    Phase,
-    Turn,
-)
+from firmware.core.calls import Answer, Call, Verdict, Word
+from firmware.core.dial_numbers import NUMBER_MAX
+from firmware.core.dial_phases import TURNS, Phase, Turn
+from firmware.core.dialer import REFUSED_S, TRIES_MAX, Dialer
 from firmware.core.link import ALARMS_MAX, Due, LinkError
 from firmware.core.report import Report, ReportId
 from firmware.core.retry import PAUSE_CAP_HURRIED_S, PAUSE_CAP_S, STABLE_S, STEP_S
@@ -56,11 +50,11 @@ def proven(now_s=0.0, **kwargs):
     return dialer
 
 
-def silent(dialer, now_s, jitter=0.0):
+def silent(dialer, now_s, jitter=0.0, *, loses=True):
     """The receiver says nothing to what is under way; the time of the next try."""
     now_s += ANSWER_S
     assert dialer.due(now_s) is Due.CLOSE
-    assert dialer.lost(now_s, jitter, overdue=True)
+    assert dialer.lost(now_s, jitter, overdue=True) is loses
     again_s = max(now_s, dialer.next_deadline())
     assert dialer.due(again_s) is Due.OPEN
     dialer.opened(again_s)
@@ -217,8 +211,121 @@ def test_an_alarm_outranks_an_event_that_was_interrupted():
     dialer.feed([report(1, "YC")])
     assert dialer.pull(1.0).report == report(1, "YC")
     dialer.alarm(report(2), 1.5)
-    now_s = silent(dialer, 1.0)
+    now_s = silent(dialer, 1.0, loses=False)
     assert dialer.pull(now_s).report == report(2)
+    assert dialer.answer(ack(2), at(now_s)).refused is None
+    assert dialer.pull(now_s) == Call(1, report(1, "YC"), 2), "the tries before the alarm count"
+
+
+# ── faults and status ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("word", [Word.ACK, Word.DUH])
+def test_an_alarm_before_the_link_test_gives_an_event_no_fourth_try(word):
+    dialer = proven()
+    dialer.feed([report(1, "YC")])
+    for _ in range(TRIES_MAX):
+        dialer.pull(1.0)
+        dialer.rubbish()
+    dialer.alarm(report(2), 1.0)
+    assert dialer.pull(1.0).report == report(2)
+    refused = dialer.answer(Answer(word, 2), at(1.0)).refused or answered_test(dialer, 1.0).refused
+    assert refused == report(1, "YC")
+
+
+def answered_test(dialer, now_s):
+    """A link test is next and is answered."""
+    call = dialer.pull(now_s)
+    assert (call.number, call.report) == (0, None)
+    return dialer.answer(ack(0), at(now_s))
+
+
+def refusing(dialer, now_s=1.0):
+    """The receiver does not answer for the event under way in all its tries, and is there."""
+    for _ in range(TRIES_MAX):
+        call = dialer.pull(now_s)
+        now_s = silent(dialer, now_s, loses=False)
+        outcome = answered_test(dialer, now_s)
+    return call, outcome, now_s
+
+
+def test_an_event_that_is_met_with_silence_goes_three_times_under_one_number_each_after_a_link_test():
+    dialer = proven()
+    dialer.feed([report(1, "YC")])
+    calls, now_s = [], 1.0
+    for left in (2, 1, 0):
+        calls.append(dialer.pull(now_s))
+        now_s = silent(dialer, now_s, jitter=1.0, loses=False)
+        outcome = answered_test(dialer, now_s)
+        assert outcome.refused == (None if left else report(1, "YC"))
+    assert [(call.number, call.attempt) for call in calls] == [(1, 1), (1, 2), (1, 3)]
+    assert now_s == 1.0 + TRIES_MAX * ANSWER_S, "the next connection comes at once"
+    assert dialer.up
+    assert dialer.appetite() == 1
+    dialer.feed([report(2, "YK")])
+    assert dialer.pull(now_s) == Call(2, report(2, "YK"), 1)
+
+
+@pytest.mark.parametrize("nak", [True, False])
+def test_an_event_that_gets_three_bad_answers_is_refused_by_a_receiver_that_answers_a_link_test(nak):
+    dialer = proven()
+    dialer.feed([report(1, "YC")])
+    for attempt in range(1, TRIES_MAX + 1):
+        assert dialer.pull(1.0) == Call(1, report(1, "YC"), attempt)
+        assert (dialer.answer(Answer(Word.NAK), at(1.0)) if nak else dialer.rubbish()).verdict is Verdict.AGAIN
+    assert dialer.due(1.0) is Due.NOTHING
+    assert answered_test(dialer, 1.0).refused == report(1, "YC")
+    assert not dialer.holds_event
+
+
+def test_where_the_link_test_fails_too_the_path_is_lost_and_the_event_keeps_its_number_and_count():
+    dialer = proven()
+    dialer.feed([report(1, "YC")])
+    assert dialer.pull(1.0) == Call(1, report(1, "YC"), 1)
+    now_s = silent(dialer, 1.0, loses=False)
+    assert dialer.pull(now_s).report is None
+    now_s = silent(dialer, now_s, loses=True)
+    assert not dialer.up
+    assert dialer.holds_event
+    assert answered_test(dialer, now_s).refused is None
+    assert dialer.pull(now_s) == Call(1, report(1, "YC"), 2)
+
+
+def test_a_connection_that_does_not_come_about_after_the_silence_loses_the_path():
+    dialer = proven()
+    dialer.feed([report(1, "YC")])
+    dialer.pull(1.0)
+    assert not dialer.lost(1.0 + ANSWER_S, 1.0, overdue=True)
+    assert dialer.due(1.0 + ANSWER_S) is Due.OPEN
+    assert dialer.lost(1.0 + ANSWER_S, 1.0)
+
+
+def test_what_another_path_carries_now_is_forgotten_unless_it_is_under_way():
+    dialer = proven()
+    dialer.feed([report(1, "YC")])
+    dialer.pull(1.0)
+    assert not dialer.forget_events()
+    now_s = silent(dialer, 1.0, loses=False)
+    assert dialer.forget_events()
+    assert not dialer.holds_event
+    answered_test(dialer, now_s)
+    assert dialer.pull(now_s) is None
+
+
+@pytest.mark.parametrize("parked", [True, False])
+def test_a_late_acknowledgement_of_an_event_counts(parked):
+    dialer = proven()
+    dialer.feed([report(1, "YC")])
+    if parked:
+        for _ in range(TRIES_MAX):
+            dialer.pull(1.0)
+            dialer.rubbish()
+        now_s = 1.0
+        assert dialer.pull(now_s).report is None
+    else:
+        _, _, now_s = refusing(dialer)
+    assert dialer.answer(ack(1), at(now_s)).report == report(1, "YC")
+    assert not dialer.holds_event
 
 
 # ── answers ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -519,7 +626,7 @@ def test_a_turn_that_the_table_lacks_raises_and_changes_nothing(phase, turn):
 
 
 class AnyReceiver(RuleBasedStateMachine):
-    """Whatever a receiver and a network do: one frame, three tries, no alarm lost or counted that was not sent."""
+    """Whatever a receiver and a network do: one frame, three tries, no report lost or counted that was not sent."""
 
     def __init__(self):
         super().__init__()
@@ -545,7 +652,16 @@ class AnyReceiver(RuleBasedStateMachine):
         if outcome.report is not None:
             assert outcome.report.id in self.sent.values()
             (self.taken if outcome.verdict is Verdict.TAKEN else self.refused).add(outcome.report.id)
+        if outcome.refused is not None:
+            self.refused.add(outcome.refused.id)
         self.pump()
+
+    @rule()
+    def take_an_event(self):
+        if self.dialer.appetite():
+            self.seq += 1
+            self.dialer.feed([report(self.seq, "YC")])
+            self.pump()
 
     @rule()
     def press(self):
@@ -586,7 +702,7 @@ class AnyReceiver(RuleBasedStateMachine):
 
     @invariant()
     def every_alarm_waits_or_was_answered_for(self):
-        assert self.seq == self.dialer.waiting + len(self.taken | self.refused)
+        assert self.seq == self.dialer.waiting + self.dialer.holds_event + len(self.taken | self.refused)
 
 
 AnyReceiver.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)

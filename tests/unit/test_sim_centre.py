@@ -101,6 +101,15 @@ def test_a_centre_misbehaves_as_it_is_told(net, mode, words, taken):
     assert len(net.desk.got) == taken
 
 
+@pytest.mark.parametrize(("mode", "words"), [("naks-some", ["NAK"]), ("duhs-some", ["DUH"]), ("ignores-some", [])])
+def test_a_centre_may_lack_some_codes(net, mode, words):
+    net.centre.set_mode(mode)
+    assert net.words(net.say()) == ["ACK"]
+    net.centre.zones = {}
+    assert net.words(net.say(code="YK")) == words
+    assert len(net.desk.got) == 1
+
+
 def test_one_that_hangs_up_after_each_answer_and_one_that_does_not_run(net):
     net.centre.set_mode("hangs-up")
     assert [type(event) for event in net.say()] == [Received, HungUp]

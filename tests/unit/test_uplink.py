@@ -332,7 +332,8 @@ def test_events_go_back_when_the_connection_breaks_and_are_done_when_the_broker_
             self.log = []
             self.waiting = [Report(ReportId("p", 3, 1), "RR", Instant(0.0, 0.0, synced=True))]
 
-        def take(self, limit):
+        def take(self, limit, *, leads):
+            assert leads
             found, self.waiting = self.waiting[:limit], self.waiting[limit:]
             return found
 
