@@ -17,7 +17,7 @@ from firmware.adapters.dc09_line import HungUp, Line, LineError, LineEvent, Open
 from firmware.adapters.dc09_refusals import Refusals
 from firmware.adapters.dc09_teller import Teller
 from firmware.adapters.path_actor import PathActor
-from firmware.core.calls import Answer, Outcome, Verdict, Word
+from firmware.core.calls import Answer, Outcome, Seal, Verdict, Word
 from firmware.core.codes import ReportClass
 from firmware.core.dialer import Dialer
 from firmware.core.effects import Health, Lead, Note, Reply, Transmit
@@ -218,6 +218,7 @@ class Dc09Path(PathActor[LineEvent]):
         covert = current is not None and current.covert
         now = self._clock.now()
         doubted = self.dialer.doubted
+        proves = True
         if isinstance(item, wire.BadAnswerError):
             outcome = self.dialer.rubbish()
             self._complaint = self._blame = f"the receiver answered with {item}"
@@ -225,15 +226,17 @@ class Dc09Path(PathActor[LineEvent]):
                 self._doorman.refuse(self._complaint, now.mono_s)
         else:
             outcome = self.dialer.answer(item, now)
+            proves = item.seal is not Seal.MISSING
+            if item.word in (Word.NAK, Word.DUH):
+                self._blame = f"it answers {item.word}"
             if item.word is Word.NAK:
-                self._blame = "it answers NAK"
                 self._complaint = (
                     f"the receiver does not accept frames of account {self._caller.account} (NAK): it does not know "
                     f"the account, or was given another key; check path.dc09.account, key_file and key_encoding"
                 )
         if doubted and outcome.verdict is Verdict.TAKEN and outcome.report is current is not None:
             self._learn_bare(covert=covert)
-        self._obey(outcome)
+        self._obey(outcome, proves=proves)
 
     def _learn_bare(self, *, covert: bool) -> None:
         """The receiver took without extended data what it did not take with it."""
@@ -241,7 +244,7 @@ class Dc09Path(PathActor[LineEvent]):
             log.warning("path %s: the receiver takes no extended data: no position, name or link is sent", self._path)
         self._bare = True
 
-    def _obey(self, outcome: Outcome) -> None:
+    def _obey(self, outcome: Outcome, *, proves: bool) -> None:
         match outcome.verdict:
             case Verdict.TAKEN:
                 self._alive()
@@ -250,7 +253,8 @@ class Dc09Path(PathActor[LineEvent]):
                 if outcome.refused is not None:
                     self._not_taken(outcome.refused, f"three tries, {self._blame}", for_good=False)
             case Verdict.UNKNOWN:
-                self._alive()
+                if proves:
+                    self._alive()
                 if outcome.report is not None:
                     self._unknown(outcome.report)
             case Verdict.AGAIN | Verdict.STRAY:

@@ -19,6 +19,17 @@ class Word(enum.StrEnum):
     RSP = "RSP"
 
 
+class Seal(enum.Enum):
+    """How far it is known who wrote an answer."""
+
+    NONE = enum.auto()
+    """The path has no key: it is believed."""
+    WHOLE = enum.auto()
+    """It was encrypted with the path's key."""
+    MISSING = enum.auto()
+    """It came in clear though the path has a key: anybody could have written it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What a receiver said.
@@ -26,11 +37,13 @@ class Answer:
     Attributes:
         number: Of the frame that it answers; None when it names none.
         utc_s: The receiver's own time, when it told it.
+        seal: Who may have written it.
     """
 
     word: Word
     number: int | None = None
     utc_s: float | None = None
+    seal: Seal = Seal.NONE
 
 
 @dataclass(frozen=True, slots=True)

@@ -370,8 +370,8 @@ the receiver takes no code {}: {}; ask the receiving centre to take it
     接警台不收代码 {}：{}；请接警中心收下它
 three tries, {}
     试了三次，{}
-it answers NAK
-    应答是 NAK
+it answers {}
+    应答是 {}
 it has no use for it (DUH)
     应答是 DUH（不理解）
 the receiver has no use for {} (DUH): try the other path.dc09.protocol

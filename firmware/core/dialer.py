@@ -15,9 +15,10 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, assert_never
 
-from firmware.core.calls import STRAY, Answer, Call, Outcome, Verdict, Word
+from firmware.core.calls import STRAY, Answer, Call, Outcome, Seal, Verdict, Word
 from firmware.core.dial_numbers import Numbers
 from firmware.core.dial_phases import TURNS, Phase, Turn
+from firmware.core.dial_rests import Rests
 from firmware.core.far_clock import FarClock
 from firmware.core.link import ALARMS_MAX, Due, LinkError
 from firmware.core.retry import PAUSE_CAP_S, Retry
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from hal.types import Instant
 
 TRIES_MAX = 3
-SETTLED_MAX = 4096
 REFUSED_S = 60.0
 """An alarm that was answered by DUH is offered again after this long. Who said so may be out of order, may be put right
 by then, or may be a forger, as DUH comes in clear: an accepted press ends with a receipt and with nothing else."""
@@ -68,7 +68,7 @@ class Dialer:
         self._sent_s = -math.inf
         self._excused = False
         self._served = False
-        self._rests_until_s: dict[ReportId, float] = {}
+        self._rests = Rests()
         self._retry = Retry(idle_cap_s)
         self._moved_s = -math.inf
         self._up_s = -math.inf
@@ -82,7 +82,7 @@ class Dialer:
         Returns:
             False when `ALARMS_MAX` wait already: the core has to repeat it.
         """
-        if now_s < self._rests_until_s.get(report.id, -math.inf) or report.id in self._alarms:
+        if self._rests.holds(report.id, now_s) or report.id in self._alarms:
             return True
         if len(self._alarms) >= ALARMS_MAX:
             return False
@@ -96,9 +96,7 @@ class Dialer:
         self._rest(report, math.inf)
 
     def _rest(self, report: ReportId, until_s: float) -> None:
-        self._rests_until_s[report] = until_s
-        if len(self._rests_until_s) > SETTLED_MAX:
-            del self._rests_until_s[next(iter(self._rests_until_s))]
+        self._rests.add(report, until_s)
         self._alarms.pop(report, None)
         if self._call is not None and not self._under_way and _of(self._call, report):
             self._call = None
@@ -194,7 +192,7 @@ class Dialer:
             case Word.ACK | Word.RSP:
                 return self._acknowledged(answer.number, now.mono_s)
             case Word.DUH:
-                return self._not_understood(answer.number, now.mono_s)
+                return self._not_understood(answer, now.mono_s)
             case Word.NAK:
                 return self._distrusted(answer.utc_s, now)
             case _:
@@ -270,19 +268,16 @@ class Dialer:
             self._park()
         call, self._call = self._call, None
         self._under_way = False
-        if call is None or call.report is None:
-            return call is not None and call.attempt >= TRIES_MAX
-        if call.attempt >= TRIES_MAX:
-            self._given_up(call.number, call.report)
-            return True
-        if call.report.id in self._alarms:
+        spent = call is not None and call.attempt >= TRIES_MAX
+        if call is None or call.report is None or call.report.id not in self._alarms:
+            return spent
+        if not spent:
             self._call = call  # the same number on the next connection, so that a receiver can tell it from a new alarm
-        return False
-
-    def _given_up(self, number: int, report: Report) -> None:
-        self._numbers.give_up(number, report)
-        if report.id in self._alarms:  # the others first: what this one fails for need not stop them
-            self._alarms[report.id] = self._alarms.pop(report.id)
+            return False
+        self._numbers.give_up(call.number, call.report)
+        # The others first: what this one fails for need not stop them.
+        self._alarms[call.report.id] = self._alarms.pop(call.report.id)
+        return True
 
     def _carries_event(self) -> bool:
         return self._call is not None and self._call.report is not None and self._call.report.id in self._events
@@ -344,7 +339,7 @@ class Dialer:
             self._heard(now_s)
             return Outcome(Verdict.TAKEN, self._finish(call.report), self._refused())
         late = self._parked_report(number) or self._numbers.late(number)
-        if late is None or self._rests_until_s.get(late.id) == math.inf:
+        if late is None or self._rests.settled(late.id):
             return STRAY
         return Outcome(Verdict.TAKEN, self._finish(late))
 
@@ -356,11 +351,27 @@ class Dialer:
         self._parked = None
         return call.report
 
-    def _not_understood(self, number: int | None, now_s: float) -> Outcome:
-        call = self._open_call(number)
+    def _not_understood(self, answer: Answer, now_s: float) -> Outcome:
+        call = self._open_call(answer.number)
         if call is None:
             return STRAY
+        if answer.seal is Seal.MISSING:
+            return self._perhaps_not_understood(call, now_s)
         self._heard(now_s)
+        return self._unusable(call, now_s)
+
+    def _perhaps_not_understood(self, call: Call, now_s: float) -> Outcome:
+        """Anybody could have written it: it ends the try, and three of them the number, but it proves nothing."""
+        if not self._under_way:
+            return STRAY
+        again = self._fails()
+        if call.report is None or self._call is None or not self._spent():
+            return again
+        self._call = None
+        self._test_s = -math.inf
+        return self._unusable(call, now_s)
+
+    def _unusable(self, call: Call, now_s: float) -> Outcome:
         if call.report is not None:
             self._events.pop(call.report.id, None)
             self._rest(call.report.id, now_s + REFUSED_S)

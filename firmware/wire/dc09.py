@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from firmware.core.calls import Answer, Word
+from firmware.core.calls import Answer, Seal, Word
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -186,6 +186,7 @@ class AnswerReader:
     def __init__(self, caller: Caller, cipher: Cipher | None) -> None:
         self._account = int(caller.account, 16)
         self._cipher = cipher
+        self._bare_nak = Answer(Word.NAK, seal=_clear_seal(cipher))
         self._buffer = b""
 
     @property
@@ -229,12 +230,12 @@ class AnswerReader:
             if self._buffer != _BARE_NAK:
                 return None
             self._buffer = b""
-            return Answer(Word.NAK)
+            return self._bare_nak
         start = self._buffer.find(_LF)
         content = self._buffer if start == -1 else self._buffer[:start]
         self._buffer = b"" if start == -1 else self._buffer[start:]
         if content.startswith(_BARE_NAK):
-            return Answer(Word.NAK)
+            return self._bare_nak
         return BadAnswerError(f"{len(content)} bytes that no answer begins with") if content.strip() else None
 
 
@@ -267,11 +268,15 @@ def _parse_body(body: str, account: int, cipher: Cipher | None) -> Answer:
         raise BadAnswerError("an answer to another account")
     said = Word(word)
     if star:
-        return Answer(said, int(number), _opened(rest, cipher))
+        return Answer(said, int(number), _opened(rest, cipher), Seal.WHOLE)
     if cipher is not None and said in (Word.ACK, Word.RSP):
         raise BadAnswerError("an acknowledgement in clear on an encrypted path: anybody could have written it")
     stamp = _STAMP.search(rest)
-    return Answer(said, int(number), _seconds(stamp[1]) if stamp else None)
+    return Answer(said, int(number), _seconds(stamp[1]) if stamp else None, _clear_seal(cipher))
+
+
+def _clear_seal(cipher: Cipher | None) -> Seal:
+    return Seal.NONE if cipher is None else Seal.MISSING
 
 
 def _opened(rest: str, cipher: Cipher | None) -> float:

@@ -9,7 +9,7 @@ import socket
 import pytest
 import siadc09.message
 from rigs.broker import free_port
-from rigs.dc09 import ACCOUNT, Centre, DialRig, Scripted, number, path_config, say
+from rigs.dc09 import ACCOUNT, Centre, DialRig, Scripted, number, path_config, say, say_sealed
 from rigs.uplink import ListBacklog, RigClock
 
 from firmware.adapters.backlog import Wake
@@ -455,6 +455,64 @@ def test_on_an_encrypted_path_a_forged_acknowledgement_in_clear_is_no_receipt(ke
         assert "in clear on an encrypted path" in rig.expect(PathDown).why
         assert b"Nri1" not in receiver.frame(b"*")
     assert not [fact for fact in rig.seen if isinstance(fact, Receipt | Echo | PathUp)]
+
+
+@pytest.mark.parametrize("word", ["DUH", "NAK"])
+def test_on_an_encrypted_path_nothing_in_clear_proves_the_path_or_finishes_a_fault(word, key_file):
+    backlog = ListBacklog()
+    receiver, rig = dialling(
+        lambda frame: say(word, frame), backlog=backlog, reports="all", key_file=key_file, key_encoding="text"
+    )
+    backlog.add([rig.report("YX", zone="")])
+    with running(rig.start(), receiver):
+        rig.expect(PathDown)
+        rig.press()
+        for _ in range(3):
+            receiver.frame(b"*SIA-DCS")
+        if word == "DUH":
+            rig.expect(Refused)
+        rig.worker.put(Lead("dial", leading=False))
+    assert not [fact for fact in rig.seen if isinstance(fact, Receipt | Echo | PathUp)]
+    assert (backlog.finished, backlog.passed) == ([], [])
+    assert len(backlog.take(9)) == 1
+
+
+def test_on_an_encrypted_path_a_fault_that_is_met_with_a_duh_in_clear_goes_on_and_is_not_finished(key_file):
+    backlog = ListBacklog()
+    receiver, rig = dialling(
+        lambda frame: acknowledge_sealed(frame) if b"NULL" in frame else say("DUH", frame),
+        backlog=backlog,
+        reports="all",
+        key_file=key_file,
+        key_encoding="text",
+    )
+    fault = rig.report("YX", zone="")
+    backlog.add([fault])
+    with running(rig.start(), receiver):
+        assert "takes no code YX: three tries, it answers DUH" in rig.expect(Trouble).why
+    assert (backlog.finished, backlog.passed) == ([], [(fault.id, False)])
+
+
+def acknowledge_sealed(frame):
+    return say_sealed("ACK", frame, KEY, RigClock().now().utc_s)
+
+
+def test_on_an_encrypted_path_an_encrypted_duh_is_the_receivers_own_word(key_file):
+    backlog = ListBacklog()
+    receiver, rig = dialling(
+        lambda frame: (
+            acknowledge_sealed(frame) if b"NULL" in frame else say_sealed("DUH", frame, KEY, RigClock().now().utc_s)
+        ),
+        backlog=backlog,
+        reports="all",
+        key_file=key_file,
+        key_encoding="text",
+    )
+    fault = rig.report("YX", zone="")
+    backlog.add([fault])
+    with running(rig.start(), receiver):
+        assert "it has no use for it (DUH)" in rig.expect(Trouble).why
+    assert backlog.passed == [(fault.id, True)]
 
 
 def test_a_receiver_that_hangs_up_after_every_answer_keeps_the_path_up():

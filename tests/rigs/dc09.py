@@ -22,6 +22,7 @@ from firmware.config_dc09 import Dc09Config
 from firmware.core.effects import Transmit
 from firmware.core.report import Report, ReportId
 from firmware.wire import dc09
+from firmware.wire.dc09_key import Cipher
 from firmware.wire.report import Site
 from firmware.worker import Worker
 
@@ -152,6 +153,14 @@ def number(frame: bytes) -> bytes:
 def say(word: str, frame: bytes, *, extra: str = "", account: str = ACCOUNT) -> bytes:
     """A receiver's framed answer to a frame."""
     body = f'"{word}"{number(frame).decode()}R0L0#{account}[]{extra}'.encode()
+    return b"\n%04X%04X%b\r" % (dc09.checksum(body), len(body), body)
+
+
+def say_sealed(word: str, frame: bytes, key: str, utc_s: float) -> bytes:
+    """A receiver's encrypted answer to a frame, at a time by its own clock."""
+    plain = f"]_{dc09.format_time(utc_s)}"
+    sealed = Cipher(key.encode()).encrypt(plain.zfill(32).encode()).hex().upper()
+    body = f'"*{word}"{number(frame).decode()}R0L0#{ACCOUNT}[{sealed}'.encode()
     return b"\n%04X%04X%b\r" % (dc09.checksum(body), len(body), body)
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from pysiaalarm import SIAAccount
 from pysiaalarm.event import SIAEvent
 
-from firmware.core.calls import Answer, Word
+from firmware.core.calls import Answer, Seal, Word
 from firmware.core.codes import CODES
 from firmware.core.report import Report, ReportId
 from firmware.wire import dc09
@@ -251,14 +251,14 @@ def test_answers_that_come_together_are_read_one_by_one():
 def test_an_encrypted_acknowledgement_with_zeros_and_no_bar_is_understood(size):
     plain = "]_04:08:16,11-22-2026"
     sealed = Cipher(KEYS[size]).encrypt(plain.zfill(32).encode()).hex().upper()
-    assert read(framed(f'"*ACK"0007R0L0#AAA1[{sealed}'), key=KEYS[size]) == [Answer(Word.ACK, 7, STAMP_S)]
+    assert read(framed(f'"*ACK"0007R0L0#AAA1[{sealed}'), key=KEYS[size]) == [Answer(Word.ACK, 7, STAMP_S, Seal.WHOLE)]
 
 
 def test_an_encrypted_acknowledgement_of_the_standard_is_understood():
     acknowledged = siadc09.message.AckMessage(
         siadc09.account.Account(acct=0xAAA1, key=KEYS[32]), 7, datetime.fromtimestamp(STAMP_S, UTC), encrypted=True
     )
-    assert read(acknowledged.encode(), key=KEYS[32]) == [Answer(Word.ACK, 7, STAMP_S)]
+    assert read(acknowledged.encode(), key=KEYS[32]) == [Answer(Word.ACK, 7, STAMP_S, Seal.WHOLE)]
 
 
 @pytest.mark.parametrize("word", ["ACK", "RSP"])
@@ -267,9 +267,12 @@ def test_on_an_encrypted_path_an_acknowledgement_in_clear_is_not_believed(word):
     assert "in clear" in str(item)
 
 
-def test_on_an_encrypted_path_a_nak_and_a_duh_come_in_clear():
-    assert read(framed('"NAK"0000R0L0A0[]_04:08:16,11-22-2026'), key=KEYS[16]) == [Answer(Word.NAK, 0, STAMP_S)]
-    assert read(framed('"DUH"0007R0L0#AAA1[]'), key=KEYS[16]) == [Answer(Word.DUH, 7)]
+def test_on_an_encrypted_path_a_nak_and_a_duh_come_in_clear_and_are_known_by_it():
+    nak = framed('"NAK"0000R0L0A0[]_04:08:16,11-22-2026')
+    assert read(nak, key=KEYS[16]) == [Answer(Word.NAK, 0, STAMP_S, Seal.MISSING)]
+    assert read(nak) == [Answer(Word.NAK, 0, STAMP_S)]
+    assert read(framed('"DUH"0007R0L0#AAA1[]'), key=KEYS[16]) == [Answer(Word.DUH, 7, seal=Seal.MISSING)]
+    assert read(b'"NAK"', key=KEYS[16]) == read(b'"NAK"\r\n', key=KEYS[16]) == [Answer(Word.NAK, seal=Seal.MISSING)]
 
 
 @pytest.mark.parametrize(("sealed", "told"), [("00" * 32, "another key"), ("0011", "blocks"), ("zz", "blocks")])

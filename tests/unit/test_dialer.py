@@ -9,7 +9,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from firmware.core.calls import Answer, Call, Verdict, Word
+from firmware.core.calls import Answer, Call, Seal, Verdict, Word
 from firmware.core.dial_numbers import NUMBER_MAX
 from firmware.core.dial_phases import TURNS, Phase, Turn
 from firmware.core.dialer import REFUSED_S, TRIES_MAX, Dialer
@@ -394,6 +394,52 @@ def test_what_the_receiver_does_not_understand_is_not_sent_again_at_once():
     assert dialer.waiting == 0
 
 
+def unsigned(word, number):
+    return Answer(word, number, seal=Seal.MISSING)
+
+
+def test_what_anybody_could_have_written_ends_the_try_and_proves_nothing():
+    dialer = dialled()
+    for word in (Word.DUH, Word.NAK, Word.DUH):
+        dialer.pull(0.0)
+        assert dialer.answer(unsigned(word, 0), at(0.0)).verdict is Verdict.AGAIN
+    assert not dialer.up
+    assert dialer.due(0.0) is Due.CLOSE
+
+
+def test_an_acknowledgement_behind_a_forged_complaint_still_counts():
+    dialer = proven()
+    dialer.alarm(report(1), 1.0)
+    dialer.pull(1.0)
+    assert dialer.answer(unsigned(Word.DUH, 1), at(1.0)).verdict is Verdict.AGAIN
+    assert dialer.pull(1.0) == Call(1, report(1), 2)
+    assert dialer.answer(ack(1), at(1.0)).report == report(1)
+
+
+def test_an_alarm_that_is_perhaps_not_understood_rests_after_three_tries_and_a_link_test_goes():
+    dialer = proven()
+    dialer.alarm(report(1), 1.0)
+    for left in (2, 1, 0):
+        dialer.pull(1.0)
+        outcome = dialer.answer(unsigned(Word.DUH, 1), at(1.0))
+        assert outcome.verdict is (Verdict.AGAIN if left else Verdict.UNKNOWN)
+    assert outcome.report == report(1)
+    assert dialer.waiting == 0
+    answered_test(dialer, 1.0)
+    assert dialer.alarm(report(1), 1.0 + REFUSED_S)
+    assert dialer.waiting == 1
+
+
+def test_an_event_that_is_perhaps_not_understood_is_refused_after_three_tries_and_a_link_test():
+    dialer = proven()
+    dialer.feed([report(1, "YC")])
+    for _ in range(TRIES_MAX):
+        dialer.pull(1.0)
+        assert dialer.answer(unsigned(Word.DUH, 1), at(1.0)).verdict is Verdict.AGAIN
+    assert dialer.answer(unsigned(Word.DUH, 1), at(1.0)).verdict is Verdict.STRAY
+    assert answered_test(dialer, 1.0).refused == report(1, "YC")
+
+
 def test_an_alarm_that_was_not_understood_is_offered_again_until_there_is_a_receipt():
     dialer = proven()
     now_s = 1.0
@@ -694,6 +740,13 @@ class AnyReceiver(RuleBasedStateMachine):
     @rule(word=st.sampled_from(Word), number=st.integers(0, 12), utc_s=st.sampled_from([None, 0.0, UTC_S, 2e9]))
     def say(self, word, number, utc_s):
         self.obey(self.dialer.answer(Answer(word, number, utc_s), at(self.now_s)))
+
+    @precondition(lambda self: self.dialer.phase is Phase.OPEN)
+    @rule(number=st.integers(0, 12))
+    def forge(self, number):
+        was = self.dialer.up
+        self.obey(self.dialer.answer(unsigned(Word.DUH, number), at(self.now_s)))
+        assert self.dialer.up is was
 
     @precondition(lambda self: self.dialer.phase is Phase.OPEN)
     @rule()
