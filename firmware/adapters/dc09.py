@@ -22,6 +22,7 @@ from firmware.core.codes import ReportClass
 from firmware.core.dialer import Dialer
 from firmware.core.effects import Health, Lead, Note, Reply, Transmit
 from firmware.core.facts import Beat, Echo, Receipt, Refused, TroubleOver
+from firmware.core.far_clock import APART_S
 from firmware.core.report import RECEIVER_STEPS, Step
 from firmware.wire import dc09 as wire
 from firmware.wire.dc09_key import Cipher, load_aes_key
@@ -216,27 +217,42 @@ class Dc09Path(PathActor[LineEvent]):
         # What happens while a silent alarm is under way is not told: the booth would see that something is sent.
         current = self.dialer.current
         covert = current is not None and current.covert
-        now = self._clock.now()
         doubted = self.dialer.doubted
-        proves = True
         if isinstance(item, wire.BadAnswerError):
             outcome = self.dialer.rubbish()
-            self._complaint = self._blame = f"the receiver answered with {item}"
-            if not covert:
-                self._doorman.refuse(self._complaint, now.mono_s)
+            self._bad_answer(str(item), covert=covert)
         else:
-            outcome = self.dialer.answer(item, now)
-            proves = item.seal is not Seal.MISSING
-            if item.word in (Word.NAK, Word.DUH):
-                self._blame = f"it answers {item.word}"
-            if item.word is Word.NAK:
-                self._complaint = (
-                    f"the receiver does not accept frames of account {self._caller.account} (NAK): it does not know "
-                    f"the account, or was given another key; check path.dc09.account, key_file and key_encoding"
-                )
+            outcome = self.dialer.answer(item, self._clock.now())
+            if outcome.off_s:
+                self._bad_answer(_off(outcome.off_s), covert=covert)
+            elif item.word in (Word.NAK, Word.DUH):
+                self._unwelcome(item.word)
+            elif not covert:
+                self._compare(item)
         if doubted and outcome.verdict is Verdict.TAKEN and outcome.report is current is not None:
             self._learn_bare(covert=covert)
-        self._obey(outcome, proves=proves)
+        self._obey(outcome, proves=not isinstance(item, Answer) or item.seal is not Seal.MISSING)
+
+    def _bad_answer(self, what: str, *, covert: bool) -> None:
+        self._complaint = self._blame = f"the receiver answered with {what}"
+        if not covert:
+            self._doorman.refuse(self._complaint, self._clock.now().mono_s)
+
+    def _unwelcome(self, word: Word) -> None:
+        self._blame = f"it answers {word}"
+        if word is Word.NAK:
+            self._complaint = (
+                f"the receiver does not accept frames of account {self._caller.account} (NAK): it does not know "
+                f"the account, or was given another key; check path.dc09.account, key_file and key_encoding"
+            )
+
+    def _compare(self, item: Answer) -> None:
+        """Its clock is followed wherever it goes; where a time server sets ours, a person is told which is wrong."""
+        now = self._clock.now()
+        if item.seal is Seal.WHOLE and item.utc_s is not None and now.synced:
+            off_s = item.utc_s - now.utc_s
+            wrong = abs(off_s) > APART_S
+            self._stand("clock", f"path {self._path}: the receiver's clock is {_apart(off_s)}; set it" if wrong else "")
 
     def _learn_bare(self, *, covert: bool) -> None:
         """The receiver took without extended data what it did not take with it."""
@@ -315,3 +331,11 @@ class Dc09Path(PathActor[LineEvent]):
         bare = self._bare or self.dialer.doubted
         message = self._teller.tell(call, now.mono_s, self.dialer.stamp(now), bare=bare)
         self._line.send(wire.encode(message, self._caller, self._cipher, self._pad))
+
+
+def _off(off_s: float) -> str:
+    return f"an acknowledgement of a time {_apart(off_s)}: it is a recording, or one of both clocks is wrong"
+
+
+def _apart(off_s: float) -> str:
+    return f"{off_s:.0f} s ahead of this panel's" if off_s > 0 else f"{-off_s:.0f} s behind this panel's"

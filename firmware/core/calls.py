@@ -81,12 +81,14 @@ class Outcome:
     Attributes:
         verdict: For the frame that it answers.
         report: Of that frame; None for a link test and for strays.
+        off_s: By how much the answer's time is off, so that it may be a recording and ends the try; 0 when it is not.
         refused: A fault or status without a good answer in all its tries, though this one was given to something else.
     """
 
     verdict: Verdict
     report: Report | None = None
     refused: Report | None = None
+    off_s: float = 0.0
 
 
 STRAY = Outcome(Verdict.STRAY)

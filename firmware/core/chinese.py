@@ -34,6 +34,8 @@ path {}
     路径 {}
 path {} receiver
     路径 {} 的接警台
+path {} clock
+    路径 {} 的接警台时钟
 path {} reports
     路径 {} 的故障和状态
 path {} input

@@ -39,6 +39,38 @@ no way to {} from there: check router and default route
     从那里到不了 {}：请检查路由器和默认路由
 put the receiving centre's key into it
     请把接警中心的密钥放进去
+the receiver hung up
+    接警台挂断
+only half an answer came
+    应答只来了一半
+no answer came in time
+    没有及时应答
+the receiver answered with {}
+    接警台的应答是 {}
+the receiver does not accept frames of account {} (NAK): it does not know the account, or was given another key; check path.dc09.account, key_file and key_encoding
+    接警台不接受用户编号 {} 的帧（NAK）：它不认识这个编号，或密钥不同；请检查 path.dc09.account、key_file 和 key_encoding
+an acknowledgement of a time {}: it is a recording, or one of both clocks is wrong
+    时间{}的 ACK：可能是重放的旧应答，也可能是两边的时钟有一个不准
+the receiver's clock is {}; set it
+    接警台的时钟{}；请校准
+{} s ahead of this panel's
+    比本主机快 {} 秒
+{} s behind this panel's
+    比本主机慢 {} 秒
+the receiver takes no code {}: {}; ask the receiving centre to take it
+    接警台不收代码 {}：{}；请接警中心收下它
+three tries, {}
+    试了三次，{}
+it answers {}
+    应答是 {}
+it has no use for it (DUH)
+    应答是 DUH（不理解）
+the receiver has no use for {} (DUH): try the other path.dc09.protocol
+    接警台不理解{}（DUH）：请试另一种 path.dc09.protocol
+this report
+    这条报告
+code {}
+    代码 {}
 encryption needs the package pycryptodomex: pip install 'gatebooth[dc09]'
     加密需要软件包 pycryptodomex：pip install 'gatebooth[dc09]'
 key file {} holds something else than hexadecimal digits 0-9 a-f: write {} of them
@@ -51,4 +83,4 @@ key file {} has {} characters: an AES key has {}
     密钥文件 {} 有 {} 个字符：AES 密钥应为 {} 个
 {}; if the receiver was given exactly this text, set path.dc09.key_encoding = "{}"
     {}；若接收机用的正是这段文字，请设 path.dc09.key_encoding = "{}"
-"""
+"""  # noqa: E501 - a sentence stands on one line, as it is searched for

@@ -356,30 +356,6 @@ the broker refuses reports: {} (reason {})
     {}：{}；接警台在运行吗？
 it takes no more bytes
     它不再接收
-the receiver hung up
-    接警台挂断
-only half an answer came
-    应答只来了一半
-no answer came in time
-    没有及时应答
-the receiver answered with {}
-    接警台的应答是 {}
-the receiver does not accept frames of account {} (NAK): it does not know the account, or was given another key; check path.dc09.account, key_file and key_encoding
-    接警台不接受用户编号 {} 的帧（NAK）：它不认识这个编号，或密钥不同；请检查 path.dc09.account、key_file 和 key_encoding
-the receiver takes no code {}: {}; ask the receiving centre to take it
-    接警台不收代码 {}：{}；请接警中心收下它
-three tries, {}
-    试了三次，{}
-it answers {}
-    应答是 {}
-it has no use for it (DUH)
-    应答是 DUH（不理解）
-the receiver has no use for {} (DUH): try the other path.dc09.protocol
-    接警台不理解{}（DUH）：请试另一种 path.dc09.protocol
-this report
-    这条报告
-code {}
-    代码 {}
 {} is bad, running with the last good one: {}
     {} 有错，按上一份好的配置运行：{}
 no copy of the configuration can be kept in {}: {}

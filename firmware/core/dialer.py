@@ -188,6 +188,9 @@ class Dialer:
 
     def answer(self, answer: Answer, now: Instant) -> Outcome:
         """The receiver said something."""
+        off_s = self._clock.hear(answer, now)
+        if off_s:
+            return Outcome(self.rubbish().verdict, off_s=off_s)
         match answer.word:
             case Word.ACK | Word.RSP:
                 return self._acknowledged(answer.number, now.mono_s)
@@ -286,6 +289,8 @@ class Dialer:
         """Keep the event's number and count, and ask by a link test whether the receiver is there."""
         self._parked, self._call = self._call, None
         self._test_s = -math.inf
+        if self._parked is not None and self._parked.report is not None:
+            self._numbers.give_up(self._parked.number, self._parked.report)  # until it goes again, if it does
 
     def _fails(self) -> Outcome:
         """The try under way came to nothing, and the connection lives."""
@@ -303,7 +308,6 @@ class Dialer:
         if call is None or call.report is None or not self._on_trial():
             return None
         self._parked = None
-        self._numbers.give_up(call.number, call.report)
         return self._events.pop(call.report.id, None)
 
     def _next_call(self, now_s: float) -> Call | None:
@@ -338,18 +342,10 @@ class Dialer:
         if call is not None:
             self._heard(now_s)
             return Outcome(Verdict.TAKEN, self._finish(call.report), self._refused())
-        late = self._parked_report(number) or self._numbers.late(number)
+        late = self._numbers.late(number)
         if late is None or self._rests.settled(late.id):
             return STRAY
         return Outcome(Verdict.TAKEN, self._finish(late))
-
-    def _parked_report(self, number: int | None) -> Report | None:
-        """The report of an event's number whose answer comes while the link test is under way."""
-        call = self._parked
-        if call is None or call.number != number:
-            return None
-        self._parked = None
-        return call.report
 
     def _not_understood(self, answer: Answer, now_s: float) -> Outcome:
         call = self._open_call(answer.number)
@@ -391,6 +387,8 @@ class Dialer:
     def _finish(self, report: Report | None) -> Report | None:
         if report is not None:
             self._events.pop(report.id, None)
+            if self._parked is not None and _of(self._parked, report.id):
+                self._parked = None
             self.settle(report.id)
         return report
 

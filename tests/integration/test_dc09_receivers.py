@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import re
 import socket
 
 import pytest
@@ -17,6 +18,7 @@ from firmware.adapters.dc09_line import TcpLine
 from firmware.core.effects import Lead, Note
 from firmware.core.facts import Echo, PathDown, PathUp, Receipt, Refused, Trouble, TroubleOver
 from firmware.core.report import Mark, Step
+from firmware.wire.dc09 import format_time
 from hal.types import Instant
 
 KEY = "0123456789ABCDEF"
@@ -493,8 +495,75 @@ def test_on_an_encrypted_path_a_fault_that_is_met_with_a_duh_in_clear_goes_on_an
     assert (backlog.finished, backlog.passed) == ([], [(fault.id, False)])
 
 
-def acknowledge_sealed(frame):
-    return say_sealed("ACK", frame, KEY, RigClock().now().utc_s)
+def acknowledge_sealed(frame, off_s=0.0):
+    return say_sealed("ACK", frame, KEY, RigClock().now().utc_s + off_s)
+
+
+def test_an_acknowledgement_that_was_recorded_is_no_receipt_and_the_difference_is_told(key_file):
+    recorded = b""
+
+    def answer(frame):
+        return acknowledge_sealed(frame) if b"NULL" in frame else with_number(recorded, frame)
+
+    receiver, rig = dialling(answer, key_file=key_file, key_encoding="text")
+    recorded = say_sealed("ACK", b'""0000', KEY, rig.clock.now().utc_s - 86_400)
+    with running(rig.start(), receiver):
+        rig.expect(PathUp)
+        alarm = rig.press()
+        down = rig.expect(PathDown).why
+        receiver.answer = acknowledge_sealed
+        assert rig.expect(Receipt).id == alarm.id
+    receipts = [fact for fact in rig.seen if isinstance(fact, Receipt)]
+    assert len(receipts) == 1
+    assert re.search(r"a time 864\d\d s behind this panel's: it is a recording, or one of both clocks is wrong", down)
+
+
+def with_number(answer, frame):
+    """Its number stands in clear: whoever plays an answer again can write any."""
+    body = answer[9:-1].replace(b"0000", number(frame), 1)
+    return _framed(body)
+
+
+def test_a_receiver_whose_clock_is_wrong_and_that_does_not_mind_ours_is_told_with_the_difference(key_file):
+    receiver, rig = dialling(lambda frame: acknowledge_sealed(frame, 3600), key_file=key_file, key_encoding="text")
+    with running(rig.start(), receiver):
+        told = "(3599|3600) s ahead of this panel's"
+        assert re.search(told, rig.expect(Trouble, lambda fact: fact.source == "path dial input").why)
+        assert re.search(told, rig.expect(PathDown).why)
+
+
+@pytest.mark.parametrize("synced", [True, False])
+def test_a_receiver_whose_clock_is_wrong_is_followed_where_it_minds_ours_and_told_where_ours_is_right(synced, key_file):
+    off_s = -5000.0
+
+    def answer(frame):
+        return acknowledge_sealed(frame, off_s) if told else nak()
+
+    def nak():
+        told.append(1)
+        return say("NAK", b'""0000', extra=f"_{format_time(RigClock().now().utc_s + off_s)}")
+
+    told = []
+    receiver, rig = dialling(answer, key_file=key_file, key_encoding="text", clock=RigClock(synced=synced))
+    with running(rig.start(), receiver):
+        alarm = rig.press()
+        assert rig.expect(Receipt).id == alarm.id
+        rig.press()
+        rig.expect(Receipt)
+    troubles = {fact.source: fact.why for fact in rig.seen if isinstance(fact, Trouble)}
+    assert list(troubles) == (["path dial clock"] if synced else [])
+    assert not synced or re.search(r"the receiver's clock is (4999|500[01]) s behind this panel's", *troubles.values())
+
+
+@pytest.mark.parametrize("shift_s", [0.0, -1e9])
+def test_a_clock_that_nobody_set_takes_an_encrypted_acknowledgement(shift_s, key_file):
+    clock = RigClock(synced=False)
+    clock._shift_s = shift_s
+    receiver, rig = dialling(acknowledge_sealed, key_file=key_file, key_encoding="text", clock=clock)
+    with running(rig.start(), receiver):
+        for _ in range(2):
+            alarm = rig.press()
+            assert rig.expect(Receipt).id == alarm.id
 
 
 def test_on_an_encrypted_path_an_encrypted_duh_is_the_receivers_own_word(key_file):

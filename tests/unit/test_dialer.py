@@ -440,6 +440,59 @@ def test_an_event_that_is_perhaps_not_understood_is_refused_after_three_tries_an
     assert answered_test(dialer, 1.0).refused == report(1, "YC")
 
 
+# ── the time of encrypted answers ──────────────────────────────────────────────────────────────────────────────────
+
+
+def sealed(number, utc_s, word=Word.ACK):
+    return Answer(word, number, utc_s, Seal.WHOLE)
+
+
+@pytest.mark.parametrize("word", [Word.ACK, Word.RSP, Word.DUH])
+@pytest.mark.parametrize(
+    ("off_s", "good"), [(-41, False), (-40, True), (0, True), (40, True), (41, False), (-1e8, False)]
+)
+def test_an_encrypted_answer_counts_while_its_time_is_about_that_of_the_stamp(word, off_s, good):
+    dialer = proven()
+    dialer.alarm(report(1), 1.0)
+    dialer.pull(1.0)
+    outcome = dialer.answer(sealed(1, UTC_S + 1.0 + off_s, word), at(1.0))
+    assert outcome.off_s == (0.0 if good else off_s)
+    assert (outcome.verdict is Verdict.AGAIN) is not good
+    assert dialer.waiting == (not good)
+    assert good or dialer.pull(1.0).attempt == 2
+
+
+def test_the_time_of_a_nak_moves_that_window_and_a_nak_itself_may_tell_any_time():
+    dialer = dialled()
+    dialer.pull(0.0)
+    assert dialer.answer(sealed(0, UTC_S - 1e8, Word.NAK), at(0.0)).off_s == 0.0
+    dialer.pull(0.0)
+    assert dialer.answer(sealed(0, UTC_S, Word.ACK), at(0.1)).off_s == pytest.approx(1e8 - 0.1)
+    dialer.pull(0.1)
+    assert dialer.answer(sealed(0, UTC_S - 1e8, Word.ACK), at(0.2)).verdict is Verdict.TAKEN
+
+
+def test_while_no_time_is_known_an_answer_is_no_older_than_the_last_one_and_what_has_passed_since():
+    dialer = dialled()
+
+    def answered_at(now_s, utc_s):
+        assert dialer.pull(now_s).report is None
+        return dialer.answer(sealed(0, utc_s), Instant(now_s, now_s, synced=False)).off_s
+
+    assert answered_at(0.0, UTC_S) == 0.0, "the first, by a clock that began in 1970"
+    assert answered_at(INTERVAL_S, UTC_S + 10) == 0.0
+    assert answered_at(1000.0, UTC_S + 1000 - 39) == 0.0
+    assert answered_at(2000.0, UTC_S + 1000) == pytest.approx(-1000 + 39)
+    assert answered_at(2000.0, UTC_S + 2000 + 1e6) == 0.0, "nobody can record what is still to come"
+
+
+def test_a_clear_path_s_time_is_nobody_s_proof():
+    dialer = proven()
+    dialer.alarm(report(1), 1.0)
+    dialer.pull(1.0)
+    assert dialer.answer(Answer(Word.ACK, 1, 0.0), at(1.0)).verdict is Verdict.TAKEN
+
+
 def test_an_alarm_that_was_not_understood_is_offered_again_until_there_is_a_receipt():
     dialer = proven()
     now_s = 1.0
