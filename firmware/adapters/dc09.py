@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, assert_never
 from firmware.adapters.backlog import Wake
 from firmware.adapters.dc09_line import HungUp, Line, LineError, LineEvent, Opened, Received
 from firmware.adapters.dc09_refusals import Refusals
-from firmware.adapters.dc09_teller import Teller
+from firmware.adapters.dc09_teller import Bareness, Teller
 from firmware.adapters.path_actor import PathActor
 from firmware.core.calls import Answer, Outcome, Seal, Verdict, Word
 from firmware.core.codes import ReportClass
@@ -100,7 +100,8 @@ class Dc09Path(PathActor[LineEvent]):
         self._reader = wire.AnswerReader(self._caller, None)
         self._complaint = self._blame = ""
         self._refusals = Refusals(config.name)
-        self._refusing = self._bare = False
+        self._bareness = Bareness()
+        self._refusing = False
 
     # ── the actor ──────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -184,6 +185,7 @@ class Dc09Path(PathActor[LineEvent]):
             return
         if not self._leads:
             self._hand_over()
+        self._bareness.forget()
         self._complaint = ""
         self._tell_down(f"path {self._path}: {why}")
 
@@ -229,8 +231,8 @@ class Dc09Path(PathActor[LineEvent]):
                 self._unwelcome(item.word)
             elif not covert:
                 self._compare(item)
-        if doubted and outcome.verdict is Verdict.TAKEN and outcome.report is current is not None:
-            self._learn_bare(covert=covert)
+        if outcome.verdict is Verdict.TAKEN and outcome.report is current is not None:
+            self._learn(doubted=doubted, covert=covert)
         self._obey(outcome, proves=not isinstance(item, Answer) or item.seal is not Seal.MISSING)
 
     def _bad_answer(self, what: str, *, covert: bool) -> None:
@@ -254,11 +256,13 @@ class Dc09Path(PathActor[LineEvent]):
             wrong = abs(off_s) > APART_S
             self._stand("clock", f"path {self._path}: the receiver's clock is {_apart(off_s)}; set it" if wrong else "")
 
-    def _learn_bare(self, *, covert: bool) -> None:
-        """The receiver took without extended data what it did not take with it."""
-        if not (self._bare or covert):
+    def _learn(self, *, doubted: bool, covert: bool) -> None:
+        """A doubted frame goes out bare: the receiver may not take extended data."""
+        now_s = self._clock.now().mono_s
+        if not doubted:
+            self._bareness.taken_whole(now_s)
+        elif self._bareness.taken_bare(now_s) and not covert:
             log.warning("path %s: the receiver takes no extended data: no position, name or link is sent", self._path)
-        self._bare = True
 
     def _obey(self, outcome: Outcome, *, proves: bool) -> None:
         match outcome.verdict:
@@ -328,7 +332,7 @@ class Dc09Path(PathActor[LineEvent]):
             return
         if call.report is None:
             self._post(Beat(self._path))
-        bare = self._bare or self.dialer.doubted
+        bare = self.dialer.doubted or self._bareness.wanted(now.mono_s)
         message = self._teller.tell(call, now.mono_s, self.dialer.stamp(now), bare=bare)
         self._line.send(wire.encode(message, self._caller, self._cipher, self._pad))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from firmware.wire import dc09 as wire
@@ -17,6 +18,45 @@ if TYPE_CHECKING:
 LATE_S = 5.0
 """A report older than this carries the time at which it happened."""
 DRILL = "DRILL "
+BARE_AFTER = 3
+"""So many reports in a row must have been taken without extended data and not with it before it is left out unasked."""
+BARE_S = 86_400.0
+"""After so long a whole frame is tried again."""
+
+
+class Bareness:
+    """Whether a receiver takes position, name and link: learned from what it does, and asked anew.
+
+    A single NAK can have any cause; the centre's table may be mended, and another machine may answer after a loss.
+
+    Synchronization: one thread.
+    """
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._until_s = math.inf
+
+    def wanted(self, now_s: float) -> bool:
+        """Whether frames are to go without extended data."""
+        if now_s >= self._until_s:
+            self.forget()
+        return self._count >= BARE_AFTER
+
+    def forget(self) -> None:
+        """Whole frames again."""
+        self._count, self._until_s = 0, math.inf
+
+    def taken_bare(self, now_s: float) -> bool:
+        """A report was refused with extended data and taken without it; whether that is how it is from now on."""
+        self._count += 1
+        if self._count == BARE_AFTER:
+            self._until_s = now_s + BARE_S
+        return self._count == BARE_AFTER
+
+    def taken_whole(self, now_s: float) -> None:
+        """A report was taken as it was sent."""
+        if not self.wanted(now_s):
+            self.forget()
 
 
 class Teller:

@@ -10,7 +10,7 @@ from rigs.dc09 import RECEIVER, SITE, ZONES, path_config, say
 from firmware.adapters.backlog import Wake
 from firmware.adapters.dc09 import Dc09Path, random_pad
 from firmware.adapters.dc09_line import HungUp, Line, LineError, Opened, Received
-from firmware.adapters.dc09_teller import LATE_S
+from firmware.adapters.dc09_teller import BARE_AFTER, BARE_S, LATE_S
 from firmware.config import PathConfig
 from firmware.core.effects import Health, Reply, Transmit
 from firmware.core.facts import Beat, Echo, PathDown, PathUp, Receipt, Refused
@@ -222,6 +222,44 @@ def test_after_a_nak_the_time_is_the_receivers_and_the_wall_clock_may_jump():
     assert booth.texts()[-1].endswith(
         f"[{dc09.occurrence(999_971.0)}][X116E23.500][Y39N54.300]_{dc09.format_time(1_000_031.0)}\r"
     )
+
+
+def dislikes_extended_data(frame):
+    return say("NAK" if b"[V" in frame else "ACK", frame)
+
+
+def whole(booth):
+    """Whether the next alarm's first frame has extended data."""
+    before = len(booth.line.frames)
+    booth.press()
+    booth.run(1.0)
+    return "[V" in booth.texts()[before]
+
+
+def test_one_nak_costs_one_report_its_extended_data_and_no_more():
+    booth = Booth(evidence_url="https://e.example/{seq}").run(1.0)
+    for _ in range(2 * BARE_AFTER):
+        booth.line.answer = lambda frame: say("NAK", frame)
+        booth.press()
+        booth.line.answer = lambda frame: say("ACK", frame)
+        booth.run(0.0)
+        assert "[V" not in booth.texts()[-1]
+        assert whole(booth)
+
+
+def test_extended_data_is_left_out_after_several_reports_and_tried_again_the_next_day_and_after_a_loss():
+    booth = Booth(evidence_url="https://e.example/{seq}", interval_s=3600.0).run(1.0)
+    booth.line.answer = dislikes_extended_data
+    assert [whole(booth) for _ in range(BARE_AFTER)] == [True] * BARE_AFTER
+    assert [whole(booth) for _ in range(2)] == [False] * 2
+    booth.run(BARE_S)
+    assert [whole(booth) for _ in range(BARE_AFTER + 1)] == [True] * BARE_AFTER + [False]
+    booth.line._events.append(HungUp("the receiver hung up"))
+    booth.line.refuse = True
+    booth.run(3600.0)
+    booth.line.refuse = False
+    booth.run(60.0)
+    assert whole(booth)
 
 
 def test_a_drill_says_so_in_its_text():
