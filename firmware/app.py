@@ -21,7 +21,7 @@ from firmware.adapters.journal import FOLDER, Journal
 from firmware.adapters.outputs import Outputs
 from firmware.adapters.ring_files import REAL, Disk
 from firmware.adapters.uplink import Uplink
-from firmware.config_paths import DC09, carries, zone_numbers
+from firmware.config_paths import DC09, carries, dial_places, zone_numbers
 from firmware.core import effects as e
 from firmware.core.commands import CONSOLE
 from firmware.core.facts import Fact, Trouble
@@ -212,6 +212,7 @@ class App:
             clock=self._parts.clock,
             post=self.inbox.post,
             random01=self._parts.random01,
+            place=dial_places(self._config)[path.name],
         )
         hand = self._crew.take_on(dial, line.wait)
         self._dials.setdefault(dial.receiver, []).append(hand)

@@ -33,6 +33,15 @@ def zone_numbers(config: Config) -> dict[str, int]:
     return {name: next(free) if zone.number is None else zone.number for name, zone in config.zone.items()}
 
 
+def dial_places(config: Config) -> dict[str, float]:
+    """Where each DC-09 path begins in the circle of its frames' numbers, 0 to 1: far from those of every other.
+
+    Two of one account would otherwise say the same number of different reports to one receiver.
+    """
+    dials = [path.name for path in config.path if path.kind == DC09]
+    return {name: place / len(dials) for place, name in enumerate(dials)}
+
+
 def carries(path: PathConfig) -> bool:
     """Whether faults and status may go over a path, so that it can lead."""
     return path.dc09 is None or path.dc09.reports == "all"
@@ -88,11 +97,12 @@ def _dial_problems(path: PathConfig, receivers: list[str]) -> list[Problem]:
 
 def _together(config: Config) -> list[Problem]:
     found: list[Problem] = []
-    owners: dict[tuple[str, int, int], str] = {}
+    owners: dict[tuple[str, int, str, tuple[int, ...]], str] = {}
     for path in config.path:
         if path.dc09 is None:
             continue
-        identity = (_host(path), path.port, int(path.dc09.account, 16))
+        numbers = (path.dc09.account, path.dc09.receiver_number, path.dc09.prefix)
+        identity = (_host(path), path.port, path.bind, tuple(int(number, 16) for number in numbers))
         other = owners.setdefault(identity, path.name)
         if other != path.name:
             found.append(("dc09-twice", {"name": path.name, "other": other, "account": path.dc09.account}))

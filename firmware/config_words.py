@@ -121,8 +121,8 @@ WORDS: dict[str, tuple[str, str]] = {
         "path {name}: dc09.receiver = {receiver!r} is no receiver; there are: {known}",
     ),
     "dc09-twice": (
-        "path {name} 与 {other} 的主机、端口和用户编号 {account} 相同；请改一个，或删去一个",
-        "path {name} has host, port and account {account} of {other}; change one of them, or remove one path",
+        "path {name} 与 {other} 同主机、端口、bind、编号 {account}、R 和 L：是同一条路；请各设 bind，或删去一个",
+        "path {name} is {other} again: one host, port, bind, account {account}, R and L; give each a bind, or drop one",
     ),
     "no-carrier": (
         '没有一条路径发送故障；请在 path {name} 设 dc09.reports = "all"，或加一条 mqtt 路径',

@@ -19,6 +19,7 @@ from firmware.adapters.dc09_teller import Bareness, Teller
 from firmware.adapters.path_actor import PathActor
 from firmware.core.calls import Answer, Outcome, Seal, Verdict, Word
 from firmware.core.codes import ReportClass
+from firmware.core.dial_numbers import Numbers
 from firmware.core.dialer import Dialer
 from firmware.core.effects import Health, Lead, Note, Reply, Transmit
 from firmware.core.facts import Beat, Echo, Receipt, Refused, TroubleOver
@@ -61,6 +62,7 @@ class Dc09Path(PathActor[LineEvent]):
         post: Where facts go.
         random01: Random numbers, 0 to 1, for the pauses between tries.
         pad: Random letters for encrypted frames.
+        place: Where its frames' numbers begin, 0 to 1.
 
     Attributes:
         receiver: Whose machine answers here.
@@ -81,12 +83,14 @@ class Dc09Path(PathActor[LineEvent]):
         post: Callable[[Fact], None],
         random01: Callable[[], float],
         pad: Callable[[int], str] = random_pad,
+        place: float = 0.0,
     ) -> None:
         if config.dc09 is None:
             raise ValueError(f"path {config.name} has no [path.dc09]")
         super().__init__(config.name, line, clock, post)
         self.name = f"dc09 {config.name}"
-        self.dialer = Dialer(config.dc09.interval_s, config.dc09.answer_s, epoch, config.scatter_s)
+        numbers = Numbers(epoch, place)
+        self.dialer = Dialer(config.dc09.interval_s, config.dc09.answer_s, numbers, config.scatter_s)
         self.receiver = config.dc09.receiver
         self._settings = config.dc09
         self._caller = wire.Caller(config.dc09.account.upper(), config.dc09.receiver_number, config.dc09.prefix)

@@ -20,12 +20,13 @@ class Numbers:
     Args:
         run: The panel's epoch. Each begins at another number, or a receiver could take the first alarm of this run for
             the repetition of one of the last.
+        place: Where in the circle this path begins, 0 to 1: two of one account at one receiver begin far apart.
 
     Synchronization: one thread.
     """
 
-    def __init__(self, run: int) -> None:
-        self._last = run * NUMBER_STEP % NUMBER_MAX
+    def __init__(self, run: int, place: float = 0.0) -> None:
+        self._last = (run * NUMBER_STEP + round(place * NUMBER_MAX)) % NUMBER_MAX
         self._late: dict[int, Report] = {}
 
     def next(self) -> int:

@@ -16,7 +16,6 @@ import math
 from typing import TYPE_CHECKING, assert_never
 
 from firmware.core.calls import STRAY, Answer, Call, Outcome, Seal, Verdict, Word
-from firmware.core.dial_numbers import Numbers
 from firmware.core.dial_phases import TURNS, Phase, Turn
 from firmware.core.dial_rests import Rests
 from firmware.core.far_clock import FarClock
@@ -26,6 +25,7 @@ from firmware.core.retry import PAUSE_CAP_S, Retry
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from firmware.core.dial_numbers import Numbers
     from firmware.core.report import Report, ReportId
     from hal.types import Instant
 
@@ -41,7 +41,7 @@ class Dialer:
     Args:
         interval_s: A link test follows any other frame after this long.
         answer_s: How long the receiver may take to answer.
-        run: The panel's epoch.
+        numbers: Those of its frames.
         idle_cap_s: Longest pause while no alarm waits.
 
     Attributes:
@@ -52,14 +52,14 @@ class Dialer:
     Synchronization: one thread.
     """
 
-    def __init__(self, interval_s: float, answer_s: float, run: int = 0, idle_cap_s: float = PAUSE_CAP_S) -> None:
+    def __init__(self, interval_s: float, answer_s: float, numbers: Numbers, idle_cap_s: float = PAUSE_CAP_S) -> None:
         self.phase = Phase.CLOSED
         self.up = False
         self.doubted = False
         self._clock = FarClock()
         self._interval_s = interval_s
         self._answer_s = answer_s
-        self._numbers = Numbers(run)
+        self._numbers = numbers
         self._alarms: dict[ReportId, Report] = {}
         self._events: dict[ReportId, Report] = {}
         self._call: Call | None = None

@@ -8,7 +8,7 @@ from firmware import check_config
 from firmware.app import panel_spec
 from firmware.cli import main
 from firmware.config_file import ConfigError, check_files, parse
-from firmware.config_paths import zone_numbers
+from firmware.config_paths import dial_places, zone_numbers
 from firmware.core.path import Supervision
 from firmware.media.spec import MediaSpec
 
@@ -109,7 +109,11 @@ def test_account_and_receiver_are_enough():
         (MQTT_PATH, "", 'no path carries faults; set dc09.reports = "all" on path dial, or add an mqtt path'),
         (MQTT_PATH, '[microphone]\ndevice = "test:"\n', "no mqtt path that carries sound and pictures"),
         (MQTT_PATH, MQTT_PATH + '[media]\npath = "dial"\n', "media.path = 'dial' speaks DC-09 and carries no sound"),
-        ('name = "station"', 'name = "station"\n' + SECOND, "path again has host, port and account aaa1 of dial"),
+        (
+            'name = "station"',
+            'name = "station"\n' + SECOND,
+            "path again is dial again: one host, port, bind, account aaa1, R and L",
+        ),
         ("pin = 17", "pin = 17\nnumber = 0", "the least is 1"),
         ("pin = 17", "pin = 17\nnumber = 1000", "the most is 999"),
     ],
@@ -121,6 +125,20 @@ def test_a_mistake_is_told_with_its_remedy(old, new, told):
 def test_two_accounts_at_one_receiver_are_two_identities():
     other = SECOND.replace("aaa1", "aaa2")
     assert len(parse((GOOD + other).encode(), "x").path) == 3
+
+
+@pytest.mark.parametrize("key", ['bind = "wwan0"', 'prefix = "1"', 'receiver_number = "2"'])
+def test_one_account_over_two_interfaces_or_lines_are_two_paths_whose_numbers_begin_far_apart(key):
+    second = SECOND.replace("[path.dc09]", f"{key}\n[path.dc09]") if "bind" in key else f"{SECOND}{key}\n"
+    config = parse((GOOD + second).encode(), "x")
+    assert dial_places(config) == {"dial": 0.0, "again": 0.5}
+
+
+@pytest.mark.parametrize("key", ['prefix = "00"', 'bind = ""'])
+def test_the_same_line_written_differently_is_one(key):
+    second = SECOND.replace("[path.dc09]", f"{key}\n[path.dc09]") if "bind" in key else f"{SECOND}{key}\n"
+    assert "give each a bind, or drop one" in "".join(problems(GOOD + second))
+    assert "请各设 bind" in "".join(problems(GOOD + second, "zh"))
 
 
 def test_a_panel_may_have_dc09_paths_alone():

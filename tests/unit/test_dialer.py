@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from firmware.core.calls import Answer, Call, Seal, Verdict, Word
-from firmware.core.dial_numbers import NUMBER_MAX
+from firmware.core.dial_numbers import NUMBER_MAX, Numbers
 from firmware.core.dial_phases import TURNS, Phase, Turn
 from firmware.core.dialer import REFUSED_S, TRIES_MAX, Dialer
 from firmware.core.link import ALARMS_MAX, Due, LinkError
@@ -34,9 +34,13 @@ def ack(number):
     return Answer(Word.ACK, number)
 
 
+def new(run=0, place=0.0, **kwargs):
+    return Dialer(INTERVAL_S, ANSWER_S, Numbers(run, place), **kwargs)
+
+
 def dialled(now_s=0.0, **kwargs):
     """A dialer with an open connection on which nothing was said."""
-    dialer = Dialer(INTERVAL_S, ANSWER_S, **kwargs)
+    dialer = new(**kwargs)
     assert dialer.due(now_s) is Due.OPEN
     dialer.opened(now_s)
     return dialer
@@ -74,7 +78,7 @@ def test_a_new_connection_is_proven_by_a_link_test_with_number_zero():
 
 
 def test_an_alarm_goes_before_the_link_test():
-    dialer = Dialer(INTERVAL_S, ANSWER_S)
+    dialer = new()
     dialer.alarm(report(1), 0.0)
     dialer.due(0.0)
     dialer.opened(0.0)
@@ -107,6 +111,14 @@ def test_the_runs_of_one_panel_begin_at_numbers_far_apart():
     assert min(abs(one - two) for one, two in itertools.pairwise(firsts)) > 100
 
 
+@pytest.mark.parametrize("run", [0, 1, 12345])
+@pytest.mark.parametrize("count", [2, 3, 8])
+def test_the_paths_of_one_panel_begin_at_numbers_far_apart(run, count):
+    firsts = sorted(Numbers(run, place / count).next() for place in range(count))
+    apart = [two - one for one, two in itertools.pairwise([*firsts, firsts[0] + NUMBER_MAX])]
+    assert min(apart) >= NUMBER_MAX // count - 1
+
+
 def test_one_frame_is_under_way_at_a_time():
     dialer = proven()
     dialer.alarm(report(1), 1.0)
@@ -129,13 +141,13 @@ def test_an_alarm_that_waits_was_answered_or_was_refused_is_not_taken_twice():
 
 
 def test_no_more_alarms_are_taken_than_memory_is_meant_for():
-    dialer = Dialer(INTERVAL_S, ANSWER_S)
+    dialer = new()
     assert all(dialer.alarm(report(seq), 0.0) for seq in range(1, ALARMS_MAX + 1))
     assert not dialer.alarm(report(ALARMS_MAX + 1), 0.0)
 
 
 def test_an_alarm_that_the_receiver_has_from_another_path_is_not_sent():
-    dialer = Dialer(INTERVAL_S, ANSWER_S)
+    dialer = new()
     dialer.alarm(report(1), 0.0)
     dialer.settle(report(1).id)
     dialer.alarm(report(1), 0.0)
@@ -638,7 +650,7 @@ def test_a_receiver_that_hangs_up_instead_of_answering_loses_the_path():
 
 
 def test_tries_are_scattered_and_then_a_cap_apart_and_near_while_an_alarm_waits():
-    dialer, now_s = Dialer(INTERVAL_S, ANSWER_S), 0.0
+    dialer, now_s = new(), 0.0
     pauses = []
     for turn in range(8):
         if turn == 4:
@@ -653,14 +665,14 @@ def test_tries_are_scattered_and_then_a_cap_apart_and_near_while_an_alarm_waits(
 
 
 def test_the_longest_pause_is_the_path_s_own():
-    dialer = Dialer(INTERVAL_S, ANSWER_S, idle_cap_s=16.0)
+    dialer = new(idle_cap_s=16.0)
     dialer.due(0.0)
     dialer.lost(0.0, 0.5)
     assert dialer.next_deadline() == 8.0
 
 
 def test_a_new_alarm_brings_the_next_try_forward():
-    dialer, now_s = Dialer(INTERVAL_S, ANSWER_S), 0.0
+    dialer, now_s = new(), 0.0
     for _ in range(6):
         dialer.due(now_s)
         dialer.lost(now_s, 1.0)
@@ -674,7 +686,7 @@ def test_a_new_alarm_brings_the_next_try_forward():
 
 @pytest.mark.parametrize(("held_s", "pause_s"), [(STABLE_S, 0.0), (STABLE_S - 0.1, 2.0)])
 def test_only_a_path_that_held_earns_a_fresh_start_of_the_pauses(held_s, pause_s):
-    dialer = Dialer(INTERVAL_S, ANSWER_S)
+    dialer = new()
     dialer.due(0.0)
     dialer.lost(0.0, 0.0)
     dialer.due(1.0)
@@ -689,7 +701,7 @@ def test_only_a_path_that_held_earns_a_fresh_start_of_the_pauses(held_s, pause_s
 
 
 def test_a_connection_that_does_not_come_about_is_given_up():
-    dialer = Dialer(INTERVAL_S, ANSWER_S)
+    dialer = new()
     assert dialer.due(0.0) is Due.OPEN
     assert dialer.next_deadline() == STEP_S
     assert dialer.due(STEP_S) is Due.CLOSE
@@ -713,7 +725,7 @@ def test_events_are_wanted_one_at_a_time_on_a_proven_path_without_alarms():
 @pytest.mark.parametrize("phase", Phase)
 @pytest.mark.parametrize("turn", Turn)
 def test_a_turn_that_the_table_lacks_raises_and_changes_nothing(phase, turn):
-    dialer = Dialer(INTERVAL_S, ANSWER_S)
+    dialer = new()
     dialer.phase = phase
     if (phase, turn) in TURNS:
         dialer._turn(turn, 1.0)
@@ -729,7 +741,7 @@ class AnyReceiver(RuleBasedStateMachine):
 
     def __init__(self):
         super().__init__()
-        self.dialer = Dialer(INTERVAL_S, ANSWER_S)
+        self.dialer = new()
         self.now_s = 0.0
         self.seq = 0
         self.taken = set()
