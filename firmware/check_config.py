@@ -15,8 +15,10 @@ from firmware.config_paths import MQTT, carries, is_address, same_way
 from firmware.config_text import visible
 from firmware.config_words import say
 from firmware.core.chinese import chinese
+from firmware.core.link import ANSWER_S
 from firmware.core.path import ECHO_S
 from firmware.language import language
+from firmware.wire.dc09_key import TEXT, looks_like_hex
 from firmware.wire.sign import exposure
 from hal.urls import masked
 
@@ -100,6 +102,7 @@ def notes(config: Config, spoken: str) -> list[str]:
         found += [say(spoken, "dots", name=name, panel=config.panel.id) for name in old]
     clear = [path.name for path in config.path if path.dc09 and path.dc09.key_file is None]
     found += [say(spoken, "dc09-clear", name=name) for name in clear]
+    found += [say(spoken, "dc09-hex-text", name=name) for name in _hex_as_text(config)]
     found += _pace(config, spoken)
     if config.panel.key_file is None:
         found.append(say(spoken, "unsigned-panel"))
@@ -107,6 +110,12 @@ def notes(config: Config, spoken: str) -> list[str]:
         found.append(say(spoken, "few-cameras", count=len(config.camera)))
     secrets = [file for _, file, use in named_files(config) if use is not Use.CERTIFICATE]
     return found + [exposure(file) for file in secrets if exposure(file)]
+
+
+def _hex_as_text(config: Config) -> list[str]:
+    dials = [(path.name, path.dc09) for path in config.path if path.dc09 is not None]
+    keyed = [(name, dial.key_file) for name, dial in dials if dial.key_encoding == TEXT]
+    return [name for name, file in keyed if file is not None and looks_like_hex(file)]
 
 
 def _pace(config: Config, spoken: str) -> list[str]:
@@ -118,6 +127,8 @@ def _pace(config: Config, spoken: str) -> list[str]:
             grade = next((name for limit_s, name in GRADES if lost_s <= limit_s), SLOWEST)
             interval = path.dc09.interval_s
             found.append(say(spoken, "dc09-slow", name=path.name, interval=interval, seconds=lost_s, grade=grade))
+        if path.dc09 is not None and path.dc09.answer_s > ANSWER_S:
+            found.append(say(spoken, "dc09-patient", name=path.name, answer=path.dc09.answer_s, limit=ANSWER_S))
     leader = next(path for path in config.path if carries(path))
     if leader.dc09 is not None:
         dialled = {path.dc09.receiver for path in config.path if path.dc09 is not None}

@@ -183,6 +183,14 @@ WORDS: dict[str, tuple[str, str]] = {
         "路径 {name} 没有加密（没有 dc09.key_file）：谁都能读，也能冒充应答",
         "path {name} is not encrypted (no dc09.key_file): anybody on the way can read it and answer it",
     ),
+    "dc09-hex-text": (
+        "路径 {name}：密钥是 32 位十六进制数字而 key_encoding = “text”，作 32 个字符用（AES-256）；AES-128 请设“hex”",
+        'path {name}: 32 hexadecimal digits with key_encoding = "text" are 32 characters (AES-256); for AES-128: "hex"',
+    ),
+    "dc09-patient": (
+        "路径 {name}：answer_s = {answer:g} 时，有报警待发而线路已断，要 {answer:g} 秒才发现，不是 {limit:g} 秒",
+        "path {name}: with answer_s = {answer:g} an alarm finds a dead connection after {answer:g} s, not {limit:g} s",
+    ),
     "dc09-slow": (
         "路径 {name}：interval_s = {interval:g} 时，中断最多要 {seconds:g} 秒才报告，属 EN 50136 的 {grade}",
         "path {name}: with interval_s = {interval:g} its loss is told after up to {seconds:g} s, EN 50136 {grade}",

@@ -42,8 +42,8 @@ _NEW, _RESTORE = 1, 3
 """Contact ID qualifiers (SIA DC-05)."""
 
 _HEADED = re.compile(rb'([0-9A-Fa-f]{4})([0-9A-Fa-f]{4})(".*)', re.DOTALL)
-_ANSWER = re.compile(r'"(\*?)(ACK|NAK|DUH|RSP)"(\d{4})([^\[]*)\[(.*)', re.DOTALL)
-_ACCOUNT = re.compile(r"#([0-9A-Fa-f]{1,16})$")
+_ANSWER = re.compile(r'"(\*?)(ACK|NAK|DUH|RSP)"(\d{4})(?!\d)([^\[]*)\[(.*)', re.DOTALL)
+_ACCOUNT = re.compile(r"[0-9A-Fa-f]{1,16}")
 _STAMP = re.compile(r"_(\d\d:\d\d:\d\d,\d\d-\d\d-\d{4})$")
 _BARE_NAK = b'"NAK"'
 _LF, _CR = b"\n", b"\r"
@@ -263,8 +263,8 @@ def _parse_body(body: str, account: int, cipher: Cipher | None) -> Answer:
     if found is None:
         raise BadAnswerError("a frame that is none of ACK, NAK, DUH and RSP")
     star, word, number, middle, rest = found.groups()
-    named = _ACCOUNT.search(middle)  # a NAK may name nobody; receiver and prefix are echoed in many ways
-    if named is not None and int(named[1], 16) != account:
+    _, names, named = middle.partition("#")  # a NAK may name nobody; receiver and prefix are echoed in many ways
+    if names and not (_ACCOUNT.fullmatch(named) and int(named, 16) == account):
         raise BadAnswerError("an answer to another account")
     said = Word(word)
     if star:

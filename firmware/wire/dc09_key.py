@@ -70,6 +70,15 @@ def load_aes_key(path: Path, encoding: str) -> bytes:
     return _from_hex(path, text) if encoding == HEX else _from_text(path, text)
 
 
+def looks_like_hex(path: Path) -> bool:
+    """Whether what is to be taken as a key's characters is also 32 hexadecimal digits, another key of 16 bytes."""
+    try:
+        text = load_aes_key(path, TEXT)
+    except KeyFileError:
+        return False
+    return len(text) == 2 * SIZES[0] and all(chr(byte) in string.hexdigits for byte in text)
+
+
 def _from_hex(path: Path, text: bytes) -> bytes:
     wanted = [2 * size for size in SIZES]
     if not all(chr(byte) in string.hexdigits for byte in text):

@@ -194,6 +194,36 @@ def test_check_config_tells_how_late_the_loss_of_a_slow_path_is_told(interval, t
     assert not found or told in found[0]
 
 
+@pytest.mark.parametrize(("answer", "told"), [("3", False), ("3.5", True), ("8", True)])
+def test_check_config_tells_what_a_patient_path_costs(answer, told):
+    config = parse(GOOD.replace('"AAA1"', f'"AAA1"\nanswer_s = {answer}').encode(), "x")
+    english = f"with answer_s = {answer} an alarm finds a dead connection after {answer} s, not 3 s"
+    assert any(english in note for note in check_config.notes(config, "en")) is told
+    assert any("answer_s" in note for note in check_config.notes(config, "zh")) is told
+
+
+@pytest.mark.parametrize(
+    ("content", "encoding", "told"),
+    [
+        ("0123456789abcdef" * 2 + "\n", "text", True),
+        ("0123456789abcdef" * 2, "hex", False),
+        ("0123456789abcdef", "text", False),
+        ("0123456789abcdeg" * 2, "text", False),
+        (None, "text", False),
+    ],
+)
+def test_check_config_tells_of_hexadecimal_digits_that_are_taken_as_text(tmp_path, content, encoding, told):
+    file = tmp_path / "dial.key"
+    if content is not None:
+        file.write_text(content)
+        file.chmod(0o600)
+    text = GOOD.replace('"AAA1"', f'"AAA1"\nkey_file = "{file}"\nkey_encoding = "{encoding}"')
+    config = parse(text.encode(), "x")
+    english = 'path dial: 32 hexadecimal digits with key_encoding = "text" are 32 characters (AES-256); for AES-128'
+    assert any(english in note for note in check_config.notes(config, "en")) is told
+    assert any("AES-128 请设" in note for note in check_config.notes(config, "zh")) is told
+
+
 def test_check_config_tells_who_gets_less_where_a_dc09_path_leads():
     text = GOOD.replace('receiver = "110"', 'receiver = "110"\nreports = "all"', 1)
     told = "path dial leads: faults and status go to receiver 110 alone; station is heard each 15 min"

@@ -232,6 +232,21 @@ def test_what_is_no_answer_says_why_and_never_what_it_was(raw, told):
     assert not any("HA" in str(item) for item in bad)
 
 
+@pytest.mark.parametrize(
+    "middle", ["R0L0#BBB2", "R0L0#BBB2 ", "#BBB2#AAA1", "R0L0#AAA1 ", f"#{'0' * 13}AAA1", "#AAA1AAA1AAA1AAA1A"]
+)
+def test_an_answer_names_nobody_or_exactly_us(middle):
+    (item,) = read(framed(f'"ACK"0001{middle}[]'))
+    assert "another account" in str(item)
+    for ours in ("R0L0#AAA1", "NoneL0#aaa1", "R0L0#0AAA1", "R0L0", "R0L0A0"):
+        assert read(framed(f'"ACK"0001{ours}[]')) == [Answer(Word.ACK, 1)]
+
+
+def test_a_number_has_four_digits():
+    (item,) = read(framed('"ACK"00001R0L0#AAA1[]'))
+    assert "none of ACK" in str(item)
+
+
 def test_half_an_answer_waits_for_its_other_half():
     whole = framed('"ACK"0001R0L0#AAA1[]')
     for cut in range(1, len(whole)):
