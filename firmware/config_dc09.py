@@ -74,7 +74,7 @@ class Dc09Config:
         unit="s",
     )
     answer_s: float = key(
-        "The receiver must answer within this time, or the connection counts as dead; over 3 s an alarm finds that later.",
+        "The receiver must answer within this time, or the connection counts as dead; over 3 s alarms find that later.",
         "接收机须在此时间内应答，否则视为连接已断。超过 3 秒时，有报警待发也要到那时才发现。",
         3.0,
         low=1,

@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+UNITS = (("days", 86_400), ("h", 3600), ("min", 60), ("s", 1))
+
 
 def random_pad(count: int) -> str:
     """Padding that nobody can foretell: it does an initialisation vector's work."""
@@ -346,4 +348,7 @@ def _off(off_s: float) -> str:
 
 
 def _apart(off_s: float) -> str:
-    return f"{off_s:.0f} s ahead of this panel's" if off_s > 0 else f"{-off_s:.0f} s behind this panel's"
+    """Coarse, so that it is the same sentence the next time: a new one is told anew."""
+    unit, seconds = next((unit for unit in UNITS if abs(off_s) >= 2 * unit[1]), UNITS[-1])
+    count = round(abs(off_s) / seconds)
+    return f"{count} {unit} ahead of this panel's" if off_s > 0 else f"{count} {unit} behind this panel's"

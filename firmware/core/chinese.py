@@ -76,6 +76,14 @@ configuration
     配置
 adapter {}
     部件 {}
+days
+    天
+h
+    小时
+min
+    分钟
+s
+    秒
 32, 48 or 64
     32、48 或 64
 16, 24 or 32

@@ -53,10 +53,10 @@ an acknowledgement of a time {}: it is a recording, or one of both clocks is wro
     时间{}的 ACK：可能是重放的旧应答，也可能是两边的时钟有一个不准
 the receiver's clock is {}; set it
     接警台的时钟{}；请校准
-{} s ahead of this panel's
-    比本主机快 {} 秒
-{} s behind this panel's
-    比本主机慢 {} 秒
+{} {} ahead of this panel's
+    比本主机快 {} {}
+{} {} behind this panel's
+    比本主机慢 {} {}
 the receiver takes no code {}: {}; ask the receiving centre to take it
     接警台不收代码 {}：{}；请接警中心收下它
 three tries, {}
