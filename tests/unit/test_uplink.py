@@ -8,7 +8,7 @@ import sys
 import pytest
 from rigs.uplink import ListBacklog
 
-from firmware.adapters.backlog import Wake
+from firmware.adapters.backlog import EventIndex, Slot, Wake
 from firmware.adapters.pipe import Answered, Incoming, Letter, Lost, PipeError, Ready, Subscribed
 from firmware.adapters.uplink import Uplink
 from firmware.config import PathConfig
@@ -355,6 +355,27 @@ def test_events_go_back_when_the_connection_breaks_and_are_done_when_the_broker_
     rig.say(Ready(65535))
     rig.say(Answered(rig.pipe.sent[-1][0], 0, ""))
     assert backlog.log == ["back", (2,)]
+
+
+def test_a_resting_path_carries_what_another_one_s_receiver_did_not_take_and_gives_it_back_when_it_breaks():
+    index = EventIndex(lambda _: None, lambda: 0.0)
+    dial, main = index.share("dial", print), index.share("main", lambda: None)
+    events = [Report(ReportId("p", 3, seq), "RR", Instant(0.0, 0.0, synced=True)) for seq in (1, 2)]
+    index.add([Slot((3, event.id.seq), None, event) for event in events])
+    rig = Rig(main)
+    rig.uplink.handle(Lead("main", leading=False))
+    rig.up()
+    sent = len(rig.pipe.sent)
+    dial.take(1)
+    dial.pass_on(events[0].id, for_good=False)
+    rig.uplink.handle(Wake())
+    assert len(rig.pipe.sent) == sent + 1, "that one, and not the other that waits for the leader"
+    rig.say(Lost("path main: lost"))
+    rig.at(200.0)
+    rig.say(Ready(65535))
+    assert decode_report(rig.pipe.sent[-1][1].payload, None).id.seq == 1
+    rig.say(Answered(rig.pipe.sent[-1][0], 0, ""))
+    assert index.take_done() == [(3, 1)]
 
 
 def test_events_travel_together_and_an_alarm_alone():
