@@ -15,8 +15,8 @@ from firmware.config_paths import MQTT, carries, is_address, same_way
 from firmware.config_text import visible
 from firmware.config_words import say
 from firmware.core.chinese import chinese
-from firmware.core.patience import ANSWER_S
 from firmware.core.path import ECHO_S
+from firmware.core.patience import ANSWER_S
 from firmware.language import language
 from firmware.wire.dc09_key import TEXT, looks_like_hex
 from firmware.wire.sign import exposure
