@@ -480,10 +480,18 @@ def test_on_an_encrypted_path_nothing_in_clear_proves_the_path_or_finishes_a_fau
     assert len(backlog.take(9)) == 1
 
 
-def test_on_an_encrypted_path_a_fault_that_is_met_with_a_duh_in_clear_goes_on_and_is_not_finished(key_file):
+@pytest.mark.parametrize(
+    ("duh", "told", "for_good"),
+    [
+        (lambda frame: say("DUH", frame), "three tries, it answers DUH", False),
+        (lambda frame: say_sealed("DUH", frame, KEY, RigClock().now().utc_s), "it has no use for it (DUH)", True),
+    ],
+    ids=["in clear", "encrypted"],
+)
+def test_on_an_encrypted_path_a_duh_is_the_receivers_own_word_only_where_it_is_encrypted(duh, told, for_good, key_file):
     backlog = ListBacklog()
     receiver, rig = dialling(
-        lambda frame: acknowledge_sealed(frame) if b"NULL" in frame else say("DUH", frame),
+        lambda frame: acknowledge_sealed(frame) if b"NULL" in frame else duh(frame),
         backlog=backlog,
         reports="all",
         key_file=key_file,
@@ -492,8 +500,8 @@ def test_on_an_encrypted_path_a_fault_that_is_met_with_a_duh_in_clear_goes_on_an
     fault = rig.report("YX", zone="")
     backlog.add([fault])
     with running(rig.start(), receiver):
-        assert "takes no code YX: three tries, it answers DUH" in rig.expect(Trouble).why
-    assert (backlog.finished, backlog.passed) == ([], [(fault.id, False)])
+        assert f"takes no code YX: {told}" in rig.expect(Trouble).why
+    assert (backlog.finished, backlog.passed) == ([], [(fault.id, for_good)])
 
 
 def acknowledge_sealed(frame, off_s=0.0):
@@ -570,24 +578,6 @@ def test_a_clock_that_nobody_set_takes_an_encrypted_acknowledgement(shift_s, key
         for _ in range(2):
             alarm = rig.press()
             assert rig.expect(Receipt).id == alarm.id
-
-
-def test_on_an_encrypted_path_an_encrypted_duh_is_the_receivers_own_word(key_file):
-    backlog = ListBacklog()
-    receiver, rig = dialling(
-        lambda frame: (
-            acknowledge_sealed(frame) if b"NULL" in frame else say_sealed("DUH", frame, KEY, RigClock().now().utc_s)
-        ),
-        backlog=backlog,
-        reports="all",
-        key_file=key_file,
-        key_encoding="text",
-    )
-    fault = rig.report("YX", zone="")
-    backlog.add([fault])
-    with running(rig.start(), receiver):
-        assert "it has no use for it (DUH)" in rig.expect(Trouble).why
-    assert backlog.passed == [(fault.id, True)]
 
 
 def test_a_receiver_that_hangs_up_after_every_answer_keeps_the_path_up():

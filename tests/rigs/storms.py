@@ -5,6 +5,8 @@ from __future__ import annotations
 import random
 import re
 
+from firmware.sim.centre import MODES
+
 POOLS = {
     "zone": ("booth-button", "foot-bar", "lid"),
     "open": ("booth-button", "lid"),
@@ -15,20 +17,7 @@ POOLS = {
     "end": ("press", "release"),
     "link": ("up", "up", "down", "blackhole"),
     "broker": ("up", "up", "down", "refuses", "denies", "forgets", "nacks", "loses"),
-    "centre": (
-        "answers",
-        "answers",
-        "answers",
-        "hangs-up",
-        "mute",
-        "refuses",
-        "naks",
-        "duh",
-        "garbles",
-        "halves",
-        "naks-some",
-        "ignores-some",
-    ),
+    "centre": ("answers", "answers", *MODES),
     "pause": ("0.1", "0.7", "3"),
     "slow": ("0.1", "0.5", "2"),
     "presence": ("away", "back", "mute"),
