@@ -7,9 +7,11 @@ import os
 import pathlib
 import subprocess
 import sys
+import types
 
 import pytest
 from hil.table import newest, table
+from hil.test_power import invented
 from hil.whole import read_load
 
 pytest_plugins = ("pytester",)
@@ -197,3 +199,19 @@ def test_a_run_that_is_ended_from_outside_gives_back_what_it_holds(tmp_path):
     run.terminate()
     run.communicate(timeout=60)
     assert (tmp_path / "given-back").exists()
+
+
+@pytest.mark.parametrize(
+    ("raised", "wanted"),
+    [
+        pytest.param(["p/1/2", "p/3/2"], 0, id="one-press-a-run"),
+        pytest.param(["p/3/2"], 0, id="a-press-that-was-cut-before-it-was-raised"),
+        pytest.param(["p/1/2", "p/1/3", "p/3/2"], 1, id="twice-in-one-run-and-lost-in-another"),
+        pytest.param(["p/1/2", "p/9/2"], 1, id="in-the-last-run-where-nobody-pressed"),
+    ],
+)
+def test_an_alarm_that_nobody_pressed_hides_behind_no_press_that_was_lost(raised, wanted):
+    desk = types.SimpleNamespace(
+        wait_for=lambda *_: {"epoch": 9}, reports=lambda _code: [{"id": ident} for ident in raised]
+    )
+    assert invented(desk, 0.0) == wanted
